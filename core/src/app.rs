@@ -1,0 +1,157 @@
+//! An application: its consumers and producers.
+
+use std::collections::BTreeMap;
+use std::panic::Location;
+
+use crate::topology::{Producer as ProducerOf, Topology};
+use crate::wiring::{Place, WiringError, WiringErrors, check_name};
+use crate::{Command, Destination, Event, Router, RouterService};
+
+/// All of an application's consumers and producers: what hosts, the topology and the command line
+/// are built from. One function of the application makes it.
+///
+/// ```
+/// use fanfare::{App, Delivery, Failure, Handled, Producer, Router};
+/// # #[derive(serde::Serialize, serde::Deserialize)]
+/// # struct OrderPlaced { order: String }
+/// # impl fanfare::Event for OrderPlaced {
+/// #     const TYPE: &'static str = "order.placed";
+/// #     const TOPIC: &'static str = "orders";
+/// # }
+/// # async fn ship(_: Delivery<OrderPlaced>) -> Result<Handled, Failure> { Ok(Handled::Applied) }
+/// let app = App::new("shop")
+///     .producer(Producer::new("checkout").emits::<OrderPlaced>())
+///     .consumer(Router::new("shipping").on::<OrderPlaced>(ship));
+///
+/// let topology = app.topology()?;
+/// assert_eq!(topology.topics[0].name, "orders");
+/// assert_eq!(topology.consumers[0].subscriptions[0].filter_policy.to_string(), r#"{"type":["order.placed"]}"#);
+/// # Ok::<(), fanfare::WiringErrors>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct App {
+    name: String,
+    at: Place,
+    routers: Vec<Router>,
+    producers: Vec<Producer>,
+}
+
+/// A part of an application that publishes without consuming, such as an HTTP API.
+#[derive(Clone, Debug)]
+pub struct Producer {
+    name: String,
+    sends: Vec<(String, Destination)>,
+}
+
+impl Producer {
+    /// A producer of this name, which is the `/source` of what it publishes.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            sends: Vec::new(),
+        }
+    }
+
+    /// Says that it emits `E`.
+    #[must_use]
+    pub fn emits<E: Event>(mut self) -> Self {
+        self.sends
+            .push((E::TYPE.to_owned(), Destination::Topic(E::TOPIC.to_owned())));
+        self
+    }
+
+    /// Says that it sends the command `C`.
+    #[must_use]
+    pub fn sends<C: Command>(mut self) -> Self {
+        self.sends
+            .push((C::TYPE.to_owned(), Destination::Consumer(C::CONSUMER.to_owned())));
+        self
+    }
+}
+
+impl App {
+    /// An application of this name, the prefix of its topics, queues and tables: 1 to 40 characters
+    /// of `a-z`, `0-9` and `-`.
+    #[track_caller]
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            at: Location::caller(),
+            routers: Vec::new(),
+            producers: Vec::new(),
+        }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Adds a consumer.
+    #[must_use]
+    pub fn consumer(mut self, router: Router) -> Self {
+        self.routers.push(router);
+        self
+    }
+
+    /// Adds a producer.
+    #[must_use]
+    pub fn producer(mut self, producer: Producer) -> Self {
+        self.producers.push(producer);
+        self
+    }
+
+    /// Its consumers, in the order they were added.
+    pub fn consumers(&self) -> &[Router] {
+        &self.routers
+    }
+
+    /// The same application with each consumer changed by `change`: layers or limits that belong to
+    /// where it runs rather than to what it is.
+    #[must_use]
+    pub fn map_consumers(mut self, change: impl FnMut(Router) -> Router) -> Self {
+        self.routers = self.routers.into_iter().map(change).collect();
+        self
+    }
+
+    /// What it consists of, derived from its handlers.
+    ///
+    /// # Errors
+    /// Every mistake in its wiring, each with its place.
+    pub fn topology(&self) -> Result<Topology, WiringErrors> {
+        WiringErrors::check(self.check_names())?;
+        let producers = self
+            .producers
+            .iter()
+            .map(|producer| ProducerOf {
+                name: producer.name.clone(),
+                sends: producer.sends.clone(),
+            })
+            .collect();
+        Topology::new(&self.name, &self.routers, producers)
+    }
+
+    /// A service for each consumer, for a host to serve.
+    ///
+    /// # Errors
+    /// Every mistake in its wiring, each with its place.
+    pub fn services(&self) -> Result<Vec<RouterService>, WiringErrors> {
+        self.topology()?;
+        self.routers.iter().cloned().map(Router::into_service).collect()
+    }
+
+    fn check_names(&self) -> Vec<WiringError> {
+        let mut first = BTreeMap::new();
+        let mut problems: Vec<_> = check_name(&self.name, self.at).into_iter().collect();
+        for router in &self.routers {
+            if let Some(before) = first.insert(router.name(), router.at) {
+                problems.push(WiringError::TwoConsumers {
+                    name: router.name().to_owned(),
+                    first: before,
+                    second: router.at,
+                });
+            }
+        }
+        problems
+    }
+}

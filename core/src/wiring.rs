@@ -1,0 +1,194 @@
+//! Mistakes in how an application is put together.
+
+use std::fmt;
+use std::panic::Location;
+
+/// Where in the source something was registered.
+pub type Place = &'static Location<'static>;
+
+/// A mistake in the wiring, with its place and how to mend it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WiringError {
+    /// Two handlers for one type in one consumer.
+    #[error("`{consumer}` has two handlers of `{ty}`, at {first} and at {second}: keep one")]
+    TwoHandlers {
+        /// The consumer.
+        consumer: String,
+        /// The type.
+        ty: &'static str,
+        /// Where the first was registered.
+        first: Place,
+        /// Where the second was.
+        second: Place,
+    },
+    /// Two consumers of one name, which would share their queue and their dedupe keys.
+    #[error("two consumers are called `{name}`, at {first} and at {second}: rename one")]
+    TwoConsumers {
+        /// The name.
+        name: String,
+        /// The first one.
+        first: Place,
+        /// The second one.
+        second: Place,
+    },
+    /// A name that can't be part of a queue's name.
+    #[error("`{name}` at {at} is no name: use 1 to 40 characters of a-z, 0-9 and `-`")]
+    BadName {
+        /// The name.
+        name: String,
+        /// Where.
+        at: Place,
+    },
+    /// `.emits` or `.sends` without a handler before it.
+    #[error("`{consumer}` declares at {at} to emit `{ty}`, before any `.on`: put it behind its handler")]
+    EmitsBeforeHandler {
+        /// The consumer.
+        consumer: String,
+        /// The type.
+        ty: &'static str,
+        /// Where.
+        at: Place,
+    },
+    /// `.older` of a type that nobody handles here, or between two types.
+    #[error("`.older` at {at} leads from `{ty}` to `{to}`: both must be versions of one type handled here")]
+    StrayOlder {
+        /// The older type.
+        ty: &'static str,
+        /// The newer type.
+        to: &'static str,
+        /// Where.
+        at: Place,
+    },
+    /// A chain of `.older` that doesn't end at the version that is handled.
+    #[error(
+        "`.older` of `{ty}` at {at} leads from version {from} to {to}, and {handled} is handled: \
+         add the step from {to} to {handled}"
+    )]
+    OlderLeadsNowhere {
+        /// The type.
+        ty: &'static str,
+        /// The version it starts from.
+        from: u16,
+        /// The version it ends at.
+        to: u16,
+        /// The version that is handled.
+        handled: u16,
+        /// Where.
+        at: Place,
+    },
+    /// Two ways to read one version.
+    #[error("`.older` at {at} reads version {version} of `{ty}` a second time: keep one")]
+    TwoReaders {
+        /// The type.
+        ty: &'static str,
+        /// The version.
+        version: u16,
+        /// Where.
+        at: Place,
+    },
+    /// A handler of a command that is addressed to another consumer.
+    #[error("`{consumer}` handles `{ty}` at {at}, which is addressed to `{addressee}`: move it there")]
+    CommandOfAnother {
+        /// The consumer.
+        consumer: String,
+        /// The command.
+        ty: &'static str,
+        /// Whom it is addressed to.
+        addressee: String,
+        /// Where.
+        at: Place,
+    },
+    /// A command that nobody handles.
+    #[error("`{by}` sends `{ty}` to `{addressee}`, which has no handler of it: add `.on_command` there")]
+    CommandUnhandled {
+        /// Who sends it.
+        by: String,
+        /// The command.
+        ty: &'static str,
+        /// Whom it is addressed to.
+        addressee: String,
+    },
+    /// FIFO and standard topics into one queue, which SNS doesn't deliver.
+    #[error(
+        "`{consumer}` takes from the FIFO topics {fifo:?} and from the standard topics {standard:?}: \
+         a queue is one or the other, so make two consumers"
+    )]
+    MixedFifo {
+        /// The consumer.
+        consumer: String,
+        /// The FIFO topics.
+        fifo: Vec<String>,
+        /// The standard topics.
+        standard: Vec<String>,
+    },
+    /// More types from one topic than a filter policy holds.
+    #[error(
+        "`{consumer}` takes {types} types from `{topic}`, and a filter policy holds 150: split the consumer"
+    )]
+    TooManyTypes {
+        /// The consumer.
+        consumer: String,
+        /// The topic.
+        topic: String,
+        /// How many.
+        types: usize,
+    },
+    /// A setting outside what SQS takes.
+    #[error("`{consumer}`'s {setting} is {value}: SQS takes {range}")]
+    OutOfRange {
+        /// The consumer.
+        consumer: String,
+        /// The setting.
+        setting: &'static str,
+        /// Its value.
+        value: String,
+        /// What is allowed.
+        range: &'static str,
+    },
+}
+
+/// Every mistake that was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WiringErrors(Vec<WiringError>);
+
+impl WiringErrors {
+    pub(crate) fn check(problems: Vec<WiringError>) -> Result<(), Self> {
+        match problems.is_empty() {
+            true => Ok(()),
+            false => Err(Self(problems)),
+        }
+    }
+
+    /// The mistakes, in the order of registration; at least one.
+    pub fn errors(&self) -> &[WiringError] {
+        &self.0
+    }
+}
+
+impl fmt::Display for WiringErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, error) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            error.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for WiringErrors {}
+
+/// Whether a name can be part of a queue's name: with an application's and `-dlq.fifo` it must stay
+/// within SQS's 80 characters.
+pub(crate) fn check_name(name: &str, at: Place) -> Option<WiringError> {
+    let fits = (1..=40).contains(&name.len())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    (!fits).then(|| WiringError::BadName {
+        name: name.to_owned(),
+        at,
+    })
+}
