@@ -1,0 +1,203 @@
+//! The embedded DynamoDB and the SDK clients that reach it.
+
+mod answer;
+mod connector;
+mod digest;
+mod error;
+mod folder;
+mod operation;
+mod token;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use aws_sdk_dynamodb::config::retry::{RetryConfig, RetryPartition};
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Region, StalledStreamProtectionConfig};
+use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_async::time::TimeSource;
+use dynoxide::Database;
+use fanfare::Clock;
+use fanfare::fault::{FaultPlan, Life};
+
+use self::connector::Connector;
+pub use self::error::DynamoError;
+use self::token::Tokens;
+
+/// A DynamoDB inside the process. Clones share the tables.
+///
+/// Every call runs to its end on the thread that polls it, under one lock: a call takes some tens of
+/// microseconds, less than handing it to another thread and back would, and a simulation on a paused
+/// clock stays on one thread and repeats exactly. Each call gives way to other tasks once before.
+#[derive(Clone, Debug)]
+pub struct Dynamo {
+    shared: Arc<Shared>,
+    plan: Option<FaultPlan>,
+}
+
+struct Shared {
+    database: Database,
+    clock: Clock,
+    tokens: Mutex<Tokens>,
+    calls: Mutex<BTreeMap<&'static str, u64>>,
+    /// Held for as long as the folder is in use.
+    _lock: Option<File>,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared")
+            .field("clock", &self.clock)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Dynamo {
+    /// Tables in memory, gone with the last clone. Expiry follows `clock`.
+    ///
+    /// # Errors
+    /// [`DynamoError::Database`] when the tables can't be set up (out of memory).
+    pub fn memory(clock: Clock) -> Result<Self, DynamoError> {
+        let database = Database::memory_with_clock(Arc::new(Seconds(clock.clone()))).map_err(|source| {
+            DynamoError::Database {
+                doing: "setting up tables in memory",
+                source,
+            }
+        })?;
+        Ok(Self::new(database, clock, None))
+    }
+
+    /// Tables in a folder, made when it isn't there; in real time. What was answered survives the end
+    /// of the process, also by SIGKILL; a loss of power can take the last writes, never all of them
+    /// (each write reaches the operating system before it is answered, and the disk with the next
+    /// checkpoint). One process at a time.
+    ///
+    /// # Errors
+    /// [`DynamoError::InUse`] when another process (or another `Dynamo` of this one) has the folder;
+    /// [`DynamoError::Folder`] when it can't be made or written; [`DynamoError::Database`] when what
+    /// lies there are no tables of ours, or of a newer version.
+    pub fn file(folder: &Path) -> Result<Self, DynamoError> {
+        let (database, lock) = folder::open(folder)?;
+        Ok(Self::new(database, Clock::system(), Some(lock)))
+    }
+
+    fn new(database: Database, clock: Clock, lock: Option<File>) -> Self {
+        let shared = Shared {
+            database,
+            clock,
+            tokens: Mutex::default(),
+            calls: Mutex::default(),
+            _lock: lock,
+        };
+        Self {
+            shared: Arc::new(shared),
+            plan: None,
+        }
+    }
+
+    /// The same tables, reached under this fault plan.
+    #[must_use]
+    pub fn with_faults(self, plan: FaultPlan) -> Self {
+        Self {
+            plan: Some(plan),
+            ..self
+        }
+    }
+
+    /// A client for one life of a host: when the life is over, its calls never return and change
+    /// nothing more.
+    pub fn client(&self, life: &Life) -> aws_sdk_dynamodb::Client {
+        aws_sdk_dynamodb::Client::from_conf(self.config(life).build())
+    }
+
+    /// The configuration [`client`](Self::client) is made from, to change something about it: three
+    /// attempts, five seconds each, all on tokio's clock; a retry quota of its own; no signing.
+    pub fn config(&self, life: &Life) -> Builder {
+        let connector = Connector::new(Arc::clone(&self.shared), self.plan.clone(), life.clone());
+        aws_sdk_dynamodb::Config::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(Region::new("local"))
+            .endpoint_url("http://dynamodb.local")
+            .allow_no_auth()
+            .http_client(connector.into_client())
+            .sleep_impl(TokioSleep::new())
+            .time_source(Now(self.shared.clock.clone()))
+            .retry_config(RetryConfig::standard().with_max_attempts(3))
+            // The default partition is one for the whole process: an earlier simulation's retries
+            // would count against this one's quota.
+            .retry_partition(RetryPartition::custom("fanfare-local").build())
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .operation_attempt_timeout(Duration::from_secs(5))
+                    .build(),
+            )
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+    }
+
+    /// Deletes what has expired, as DynamoDB does in its own time, and says how many items it was.
+    /// Until then an expired item is read like any other.
+    ///
+    /// # Errors
+    /// [`DynamoError::Database`] when the tables can't be read or written.
+    pub fn sweep_expired(&self) -> Result<usize, DynamoError> {
+        self.shared
+            .database
+            .sweep_ttl()
+            .map_err(|source| DynamoError::Database {
+                doing: "deleting expired items",
+                source,
+            })
+    }
+
+    /// Deletes what has expired every `pause`, on tokio's clock, until `shutdown` resolves. A sweep
+    /// that fails is logged and tried again after the pause. May be dropped at any time.
+    pub async fn sweep_expired_until(&self, pause: Duration, shutdown: impl Future<Output = ()>) {
+        tokio::pin!(shutdown);
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut shutdown => return,
+                () = tokio::time::sleep(pause) => {}
+            }
+            match self.sweep_expired() {
+                Ok(deleted) => tracing::debug!(deleted, "expired items deleted"),
+                Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "no sweep"),
+            }
+        }
+    }
+
+    /// How often each operation was called, retries by the SDK included, by its name in the API.
+    pub fn calls(&self) -> BTreeMap<&'static str, u64> {
+        self.shared
+            .calls
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+/// Our clock as the database reads it.
+struct Seconds(Clock);
+
+impl dynoxide::storage_backend::Clock for Seconds {
+    fn now_unix_secs(&self) -> u64 {
+        self.0.millis() / 1_000
+    }
+
+    fn now_unix_secs_f64(&self) -> f64 {
+        Duration::from_millis(self.0.millis()).as_secs_f64()
+    }
+}
+
+/// Our clock as the SDK reads it.
+#[derive(Debug)]
+struct Now(Clock);
+
+impl TimeSource for Now {
+    fn now(&self) -> SystemTime {
+        self.0.now()
+    }
+}

@@ -1,0 +1,108 @@
+//! `ClientRequestToken`: a transaction repeated under its token within ten minutes is answered as
+//! the first time, and not made again.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, SystemTime};
+
+use dynoxide::DynoxideError;
+use serde::Deserialize;
+
+use super::answer::Answer;
+use super::digest::Digest;
+
+/// DynamoDB takes tokens of up to 36 characters.
+pub(super) const MAX_TOKEN_LENGTH: usize = 36;
+
+/// How long DynamoDB remembers a token after the transaction is done.
+const REMEMBERED: Duration = Duration::from_secs(600);
+
+/// The tokens of the last ten minutes. Each step takes constant time (amortised), and what has
+/// expired goes first.
+#[derive(Debug, Default)]
+pub(super) struct Tokens {
+    done: HashMap<u128, Done>,
+    by_age: VecDeque<(SystemTime, u128)>,
+}
+
+#[derive(Debug)]
+struct Done {
+    request: Digest,
+    /// Nothing for the usual `{}`, of which there are many.
+    answer: Option<Box<[u8]>>,
+}
+
+/// The part of a request that has to do with its token.
+#[derive(Deserialize)]
+struct Tokened {
+    #[serde(rename = "ClientRequestToken")]
+    token: Option<String>,
+    /// All that DynamoDB compares: what is reported about the transaction may differ.
+    #[serde(rename = "TransactItems", alias = "TransactStatements")]
+    items: Digest,
+}
+
+const EMPTY: &[u8] = b"{}";
+
+impl Tokens {
+    /// Makes the transaction in `body` by `make`, unless it was made under the same token before. A
+    /// transaction that fails leaves no trace, so that it can be tried again.
+    pub(super) fn once(
+        &mut self,
+        operation: &'static str,
+        body: &[u8],
+        now: SystemTime,
+        make: impl FnOnce() -> Answer,
+    ) -> Answer {
+        // A body that can't be read, and a token that is too long, are refused where it is made.
+        let (token, request) = match serde_json::from_slice(body) {
+            Ok(Tokened {
+                token: Some(token),
+                items,
+            }) if token.len() <= MAX_TOKEN_LENGTH => (key(operation, &token), items),
+            _ => return make(),
+        };
+        self.forget(now);
+        match self.done.get(&token) {
+            Some(done) if done.request == request => {
+                return Answer::success(done.answer.as_deref().unwrap_or(EMPTY).to_vec());
+            }
+            Some(_) => {
+                return DynoxideError::IdempotentParameterMismatchException(
+                    "An error occurred (IdempotentParameterMismatchException)".to_owned(),
+                )
+                .into();
+            }
+            None => {}
+        }
+        let answer = make();
+        if answer.is_success() {
+            let kept = (answer.body != EMPTY).then(|| answer.body.clone().into_boxed_slice());
+            self.done.insert(
+                token,
+                Done {
+                    request,
+                    answer: kept,
+                },
+            );
+            self.by_age.push_back((now, token));
+        }
+        answer
+    }
+
+    fn forget(&mut self, now: SystemTime) {
+        while let Some((done, token)) = self.by_age.front().copied() {
+            // A clock set back makes a token live longer, never shorter.
+            if now.duration_since(done).unwrap_or_default() < REMEMBERED {
+                break;
+            }
+            self.by_age.pop_front();
+            self.done.remove(&token);
+        }
+    }
+}
+
+/// Sixteen bytes for a token, at a tenth of its memory: two digests, so that no two tokens meet.
+fn key(operation: &'static str, token: &str) -> u128 {
+    let half = |salt: u8| u128::from(Digest::of((salt, operation, token)));
+    half(0) << 64 | half(1)
+}
