@@ -7,6 +7,7 @@
 
 mod app;
 mod backoff;
+mod batch;
 mod clock;
 mod delivery;
 mod envelope;
@@ -17,7 +18,10 @@ pub mod fault;
 mod handler;
 mod id;
 mod lost;
+#[cfg(feature = "memory")]
+pub mod memory;
 mod message;
+mod names;
 mod outcome;
 mod outgoing;
 pub mod port;
@@ -30,6 +34,7 @@ mod wiring;
 
 pub use app::{App, Producer};
 pub use backoff::Backoff;
+pub use batch::{BATCH_ENTRIES, batches};
 pub use clock::Clock;
 pub use delivery::{Context, Delivery, Undeclared};
 pub use envelope::{Envelope, EnvelopeError};
@@ -39,6 +44,7 @@ pub use handler::Handler;
 pub use id::{DedupeKey, derived_id, new_id};
 pub use lost::{Lose, Lost};
 pub use message::{Attribute, Attributes, Message, wire_size};
+pub use names::{dead_letter_name, message_group, queue_name, topic_name};
 pub use outcome::{Outcome, RetryPolicy, Undecodable, Verdict, What};
 pub use outgoing::{Destination, Draft, EncodeError, Outgoing};
 pub use router::{Router, RouterService};
