@@ -2,12 +2,9 @@
 #![allow(dead_code)] // until the parts that use the records are there
 
 mod record;
-/// Becomes `mod relay;` with relay/mod.rs.
-mod relay {
-    pub(crate) mod wake;
-}
 mod store;
 mod transact;
+mod wake;
 
 pub use record::RecordError;
 pub use store::Store;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use aws_sdk_dynamodb::Client;
 use fanfare::Clock;
 
-use crate::relay::wake::Wake;
 use crate::transact::TransactPolicy;
+use crate::wake::Wake;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -30,7 +30,7 @@ pub(crate) struct Shared {
     pub(crate) shards: u32,
     pub(crate) published_for: Duration,
     pub(crate) transact: TransactPolicy,
-    pub(crate) wake: Wake,
+    pub(crate) wake: Arc<Wake>,
     #[cfg(feature = "mutations")]
     pub(crate) mutations: Vec<crate::Mutation>,
 }
@@ -47,7 +47,7 @@ impl Store {
             shards: 16,
             published_for: Duration::from_secs(60 * 60),
             transact: TransactPolicy::default(),
-            wake: Wake::default(),
+            wake: Arc::default(),
             #[cfg(feature = "mutations")]
             mutations: Vec::new(),
         };
