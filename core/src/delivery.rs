@@ -166,6 +166,12 @@ impl Context {
         !self.written.swap(true, Ordering::Relaxed)
     }
 
+    /// Gives the write back after one that failed, so that a handler whose write was refused can make
+    /// another, such as after a failed condition.
+    pub fn return_write(&self) {
+        self.written.store(false, Ordering::Relaxed);
+    }
+
     /// Checks that the handler was registered to emit or send this. Where it was not, that is an
     /// error in a router that is [strict](crate::Router::strict), as in tests, and a line in the log
     /// otherwise: the topology, from which queues, filters and permissions are made, is wrong.
