@@ -1,7 +1,9 @@
 //! The SDK's HTTP client that calls the database instead of a socket.
 
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
+use aws_smithy_async::rt::sleep::{AsyncSleep, Sleep};
 use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn,
 };
@@ -12,6 +14,7 @@ use fanfare::fault::{Call, Fault, FaultPlan, Life};
 use super::Shared;
 use super::answer::Answer;
 use super::digest::Digest;
+use super::fault::{Twist, throttled, unprocessed};
 use super::operation::Operation;
 
 const CALL: [Fault; 5] = [
@@ -50,9 +53,33 @@ impl Connector {
             Err(answer) => return Ok(answer.into()),
         };
         let body = request.body().bytes().unwrap_or_default();
-        let answer = self.shared.run(operation, body);
+        match &self.plan {
+            Some(plan) => self.answer_under(plan, operation, body).await,
+            None => Ok(self.shared.run(operation, body).into()),
+        }
+    }
+
+    async fn answer_under(
+        &self,
+        plan: &FaultPlan,
+        operation: Operation,
+        body: &[u8],
+    ) -> Result<HttpResponse, ConnectorError> {
+        // So that calls overtake one another.
+        for _ in 0..plan.below(3) {
+            tokio::task::yield_now().await;
+        }
         self.life.check().await;
-        Ok(answer.into())
+        let call = format!("dynamodb.{} {}", operation.name, Digest::of_request(body));
+        let twist = Twist::draw(plan, &call, operation, body);
+        let run = async { self.shared.run_with(twist, plan, operation, body) };
+        match plan.around(&self.life, &call, &CALL, run).await {
+            Call::Answered(answer) => Ok(answer.into()),
+            Call::Lost => Err(ConnectorError::timeout(
+                "no answer came, as the fault plan wills".into(),
+            )),
+            Call::Throttled => Ok(throttled(plan, operation, body).into()),
+        }
     }
 }
 
@@ -63,7 +90,7 @@ impl HttpConnector for Connector {
 }
 
 impl Shared {
-    /// Runs an operation to its end.
+    /// Runs an operation to its end, on this thread.
     fn run(&self, operation: Operation, body: &[u8]) -> Answer {
         *self
             .calls
@@ -79,5 +106,38 @@ impl Shared {
         } else {
             run()
         }
+    }
+
+    fn run_with(&self, twist: Twist, plan: &FaultPlan, operation: Operation, body: &[u8]) -> Answer {
+        match twist {
+            Twist::None => self.run(operation, body),
+            Twist::Refuse(answer) => answer,
+            Twist::Part { done, left_out } => unprocessed(self.run(operation, &done), operation, left_out),
+            Twist::Index { request, stale } => {
+                let fresh = self.run(operation, body);
+                let mut earlier = self.earlier.lock().unwrap_or_else(PoisonError::into_inner);
+                let answer = match stale {
+                    true => earlier.stale(plan, request, fresh.clone()),
+                    false => fresh.clone(),
+                };
+                earlier.keep(request, &fresh);
+                answer
+            }
+        }
+    }
+}
+
+/// Tokio's timers, which stop with the life: what a host waits for never comes once it is killed,
+/// the SDK's timeouts and pauses included.
+#[derive(Debug)]
+pub(super) struct Timers(pub(super) Life);
+
+impl AsyncSleep for Timers {
+    fn sleep(&self, duration: Duration) -> Sleep {
+        let life = self.0.clone();
+        Sleep::new(async move {
+            tokio::time::sleep(duration).await;
+            life.check().await;
+        })
     }
 }

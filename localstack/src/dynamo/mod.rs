@@ -4,6 +4,7 @@ mod answer;
 mod connector;
 mod digest;
 mod error;
+mod fault;
 mod folder;
 mod operation;
 mod token;
@@ -17,14 +18,14 @@ use std::time::{Duration, SystemTime};
 use aws_sdk_dynamodb::config::retry::{RetryConfig, RetryPartition};
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Region, StalledStreamProtectionConfig};
-use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_async::time::TimeSource;
 use dynoxide::Database;
 use fanfare::Clock;
 use fanfare::fault::{FaultPlan, Life};
 
-use self::connector::Connector;
+use self::connector::{Connector, Timers};
 pub use self::error::DynamoError;
+use self::fault::Earlier;
 use self::token::Tokens;
 
 /// A DynamoDB inside the process. Clones share the tables.
@@ -42,6 +43,7 @@ struct Shared {
     database: Database,
     clock: Clock,
     tokens: Mutex<Tokens>,
+    earlier: Mutex<Earlier>,
     calls: Mutex<BTreeMap<&'static str, u64>>,
     /// Held for as long as the folder is in use.
     _lock: Option<File>,
@@ -89,6 +91,7 @@ impl Dynamo {
             database,
             clock,
             tokens: Mutex::default(),
+            earlier: Mutex::default(),
             calls: Mutex::default(),
             _lock: lock,
         };
@@ -123,7 +126,7 @@ impl Dynamo {
             .endpoint_url("http://dynamodb.local")
             .allow_no_auth()
             .http_client(connector.into_client())
-            .sleep_impl(TokioSleep::new())
+            .sleep_impl(Timers(life.clone()))
             .time_source(Now(self.shared.clock.clone()))
             .retry_config(RetryConfig::standard().with_max_attempts(3))
             // The default partition is one for the whole process: an earlier simulation's retries
@@ -169,7 +172,7 @@ impl Dynamo {
         }
     }
 
-    /// How often each operation was called, retries by the SDK included, by its name in the API.
+    /// How often each operation reached the tables, retries by the SDK included, by its name in the API.
     pub fn calls(&self) -> BTreeMap<&'static str, u64> {
         self.shared
             .calls

@@ -124,8 +124,13 @@ impl Operation {
         }
     }
 
+    /// Whether it is a transaction.
+    pub(super) fn is_transaction(self) -> bool {
+        self.takes_token() || self.name == "TransactGetItems"
+    }
+
     /// Whether it writes one item.
-    pub(super) fn is_single_write(self) -> bool {
+    fn is_single_write(self) -> bool {
         matches!(self.name, "PutItem" | "UpdateItem" | "DeleteItem")
     }
 }

@@ -106,3 +106,65 @@ fn key(operation: &'static str, token: &str) -> u128 {
     let half = |salt: u8| u128::from(Digest::of((salt, operation, token)));
     half(0) << 64 | half(1)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant, SystemTime};
+
+    use super::{Answer, EMPTY, Tokens};
+
+    /// Makes transactions under the tokens of these numbers, and says how many were really made.
+    fn make(tokens: &mut Tokens, numbers: std::ops::Range<u32>, now: SystemTime) -> u32 {
+        let mut made = 0;
+        for number in numbers {
+            let body = format!(r#"{{"ClientRequestToken":"{number}","TransactItems":[{number}]}}"#);
+            tokens.once("TransactWriteItems", body.as_bytes(), now, || {
+                made += 1;
+                Answer::success(EMPTY.to_vec())
+            });
+        }
+        made
+    }
+
+    #[test]
+    fn a_token_costs_the_same_after_a_hundred_thousand() {
+        let (mut tokens, now) = (Tokens::default(), SystemTime::UNIX_EPOCH);
+        let mut time = |from| {
+            let start = Instant::now();
+            make(&mut tokens, from..from + 1_000, now);
+            start.elapsed()
+        };
+        let early = time(0);
+        let late = (1..101)
+            .map(|thousand| time(thousand * 1_000))
+            .skip(90)
+            .min()
+            .unwrap();
+        // Looking at each of them would take hundreds of times as long.
+        assert!(
+            late < early * 20,
+            "1,000 took {early:?} at first, and {late:?} after 100,000"
+        );
+    }
+
+    #[test]
+    fn only_the_tokens_of_ten_minutes_are_kept() {
+        let (mut tokens, start) = (Tokens::default(), SystemTime::UNIX_EPOCH);
+        for second in 0..2_000 {
+            let number = second as u32;
+            assert_eq!(
+                make(
+                    &mut tokens,
+                    number..number + 1,
+                    start + Duration::from_secs(second)
+                ),
+                1
+            );
+        }
+        assert_eq!((tokens.done.len(), tokens.by_age.len()), (600, 600));
+        assert_eq!(
+            make(&mut tokens, 1_400..2_000, start + Duration::from_secs(1_999)),
+            0
+        );
+    }
+}
