@@ -13,6 +13,8 @@ use super::{
 
 /// The sort key of a head.
 pub(crate) const SORT: &str = "head";
+/// What the sort key of a published event begins with.
+pub(crate) const PUBLISHED: &str = "seq#";
 /// How many events of this key were ever appended (N).
 pub(crate) const SEQUENCE: &str = "seq";
 /// Those still to be published (L of M), the next one first.
@@ -156,11 +158,11 @@ impl Published {
 
 /// The sort key of the published event with this number: 20 digits, so that text order is number order.
 pub(crate) fn sort(sequence: u64) -> String {
-    format!("seq#{sequence:020}")
+    format!("{PUBLISHED}{sequence:020}")
 }
 
 fn sequence(sort: &str) -> Option<u64> {
-    sort.strip_prefix("seq#")?.parse().ok()
+    sort.strip_prefix(PUBLISHED)?.parse().ok()
 }
 
 fn numbered(body: &str, sequence: u64) -> Result<Outgoing, serde_json::Error> {

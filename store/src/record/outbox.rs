@@ -24,9 +24,12 @@ const DESTINATION: &str = "destination";
 const KEY: &str = "key";
 const TENANT: &str = "tenant";
 const ENVELOPE: &str = "envelope";
-const STATE: &str = "state";
-const ATTEMPTS: &str = "attempts";
-const REASON: &str = "reason";
+/// What became of an event, in an element of [`EVENTS`] (S).
+pub(crate) const STATE: &str = "state";
+/// How often publishing it failed, in an element of [`EVENTS`] (N).
+pub(crate) const ATTEMPTS: &str = "attempts";
+/// Why, in an element of [`EVENTS`] (S).
+pub(crate) const REASON: &str = "reason";
 
 /// The record.
 #[derive(Clone, Debug)]
@@ -196,7 +199,7 @@ impl OutboxEvent {
 }
 
 impl EventState {
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Pending => "pending",
             Self::Published => "published",

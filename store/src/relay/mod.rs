@@ -1,0 +1,265 @@
+//! The relay: publishes what commits have written to the outbox.
+
+mod batches;
+mod change;
+mod drain;
+mod error;
+mod ordered;
+mod park;
+mod republish;
+mod run;
+mod status;
+mod sweep;
+mod table;
+mod unordered;
+
+use std::fmt;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use fanfare::Backoff;
+use fanfare::port::Publish;
+use tokio::sync::{Mutex, mpsc, oneshot};
+
+use crate::Store;
+use crate::store::Shared;
+use crate::wake::Fresh;
+
+pub use self::error::RelayError;
+pub use self::park::{Parked, ParkedEvent};
+use self::run::Context;
+pub use self::status::Status;
+use self::table::Table;
+
+/// Records that wait for the relay in memory. What is committed beyond that, the sweep finds.
+const WAKE_CAPACITY: usize = 4_096;
+
+/// Publishes what commits have written to the outbox: each event at least once under its own id, and
+/// the events of a key on a FIFO topic in their order.
+///
+/// A commit in the same process hands its events over in memory; all others, and those whose publishing
+/// failed, are found by a sweep of the index of pending records. An event is marked as published only
+/// after its destination has confirmed it. So a relay may be killed at any moment, several may work at
+/// once, and any answer may be lost: what is published twice for it has the same id, and consumers drop
+/// the copy.
+///
+/// An event that fails is tried again after a growing pause that is kept with it, for as long as it
+/// takes; one that its destination refuses for good (no such topic, too large) is
+/// [parked](Self::parked) with the reason. Neither holds up others, except those behind it under the
+/// same key of a FIFO topic, which keep their order.
+///
+/// Clones are the same relay.
+///
+/// ```
+/// # use std::sync::Mutex;
+/// # use fanfare::{Clock, Outgoing, fault::Life, port::{BoxFuture, Publish, PublishError}};
+/// # use fanfare_local::Dynamo;
+/// # use fanfare_store::Store;
+/// # struct Topics;
+/// # impl Publish for Topics {
+/// #     fn publish(&self, all: Vec<Outgoing>) -> BoxFuture<'_, Vec<Result<(), PublishError>>> {
+/// #         Box::pin(async move { all.iter().map(|_| Ok(())).collect() })
+/// #     }
+/// # }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> anyhow::Result<()> {
+/// # let client = Dynamo::memory(Clock::system())?.client(&Life::default());
+/// let store = Store::new(client, "shop");
+/// store.create_table().await?;
+/// let relay = store.relay(Topics);
+/// # let shutdown = async {};
+/// relay.run(shutdown).await; // beside the hosts, until they have ended
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Relay {
+    store: Arc<Shared>,
+    publish: Arc<dyn Publish>,
+    settings: Settings,
+    wake: Arc<Mutex<mpsc::Receiver<Fresh>>>,
+    progress: Arc<AtomicU64>,
+}
+
+/// How the relay works.
+#[derive(Clone, Copy, Debug)]
+struct Settings {
+    sweep_every: Duration,
+    backoff: Backoff,
+    publish_within: Duration,
+    finish_within: Duration,
+    patience: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            sweep_every: Duration::from_secs(1),
+            backoff: Backoff::new(Duration::from_secs(1), Duration::from_secs(60)),
+            publish_within: Duration::from_secs(10),
+            finish_within: Duration::from_secs(10),
+            patience: Duration::from_secs(120),
+        }
+    }
+}
+
+impl Store {
+    /// A relay of this store's outbox. From now on, commits through this store and its clones hand it
+    /// their events; the relay made before gets none any more and goes on by its sweep.
+    pub fn relay(&self, publish: impl Publish) -> Relay {
+        Relay {
+            store: Arc::clone(&self.shared),
+            publish: Arc::new(publish),
+            settings: Settings::default(),
+            wake: Arc::new(Mutex::new(self.shared.wake.attach(WAKE_CAPACITY))),
+            progress: Arc::default(),
+        }
+    }
+}
+
+impl Relay {
+    /// The mean pause between two sweeps; each one is random, from half to one and a half of it. 1 s by
+    /// default: so long does an event wait at most when no relay in its process publishes it at once. A
+    /// sweep of an empty outbox costs two small queries for each shard.
+    #[must_use]
+    pub fn sweep_every(self, pause: Duration) -> Self {
+        self.set(|settings| settings.sweep_every = pause)
+    }
+
+    /// How long an event waits after each failure; by default a random time of up to 1 s, doubling to
+    /// 60 s, so that a minute after an outage all is published.
+    #[must_use]
+    pub fn backoff(self, backoff: Backoff) -> Self {
+        self.set(|settings| settings.backoff = backoff)
+    }
+
+    /// How long a batch may take to be confirmed before it counts as failed; 10 s by default. To be
+    /// longer than what the publisher allows its own calls and retries.
+    #[must_use]
+    pub fn publish_within(self, within: Duration) -> Self {
+        self.set(|settings| settings.publish_within = within)
+    }
+
+    /// How long [`run`](Self::run) may take to end what is under way once its shutdown has come; 10 s
+    /// by default.
+    #[must_use]
+    pub fn finish_within(self, within: Duration) -> Self {
+        self.set(|settings| settings.finish_within = within)
+    }
+
+    /// How long [`drain`](Self::drain) waits without anything being published; two minutes by default,
+    /// longer than the longest [`backoff`](Self::backoff).
+    #[must_use]
+    pub fn patience(self, patience: Duration) -> Self {
+        self.set(|settings| settings.patience = patience)
+    }
+
+    /// Publishes until `shutdown` resolves, then ends what is under way, for at most the time that
+    /// [`finish_within`](Self::finish_within) gives. What is left then stays pending, for any other
+    /// relay's sweep.
+    ///
+    /// It never fails: what goes wrong is logged and tried again. A second `run` of the same relay
+    /// waits for the first to end. Dropping the future stops all at once, as a kill would: nothing is
+    /// lost, and what was published and not yet written down is published again.
+    pub async fn run(&self, shutdown: impl Future<Output = ()>) {
+        let mut shutdown = pin!(shutdown);
+        let mut wake = tokio::select! {
+            biased;
+            () = &mut shutdown => return,
+            wake = self.wake.lock() => wake,
+        };
+        let context = self.context();
+        // It holds every future under way.
+        Box::pin(run::run(&context, &*self.publish, &mut wake, shutdown)).await;
+    }
+
+    /// Publishes, or watches [`run`](Self::run) do it, until nothing is pending; parked events don't
+    /// count. For tests and the end of a run: at last it reads the whole table, since the index lags
+    /// behind. What is committed meanwhile is waited for too.
+    ///
+    /// Dropping the future is as dropping that of [`run`](Self::run).
+    ///
+    /// # Errors
+    /// [`RelayError::Stalled`] when nothing was published or parked, and the number of pending records
+    /// did not fall, for as long as [`patience`](Self::patience) says; also when the table can't be
+    /// read.
+    pub async fn drain(&self) -> Result<(), RelayError> {
+        let (emptied, shutdown) = oneshot::channel::<()>();
+        let work = self.run(async {
+            let _ = shutdown.await;
+        });
+        let watch = async {
+            let result = drain::until_empty(self.table(), self.settings, &self.progress).await;
+            drop(emptied);
+            result
+        };
+        let ((), result) = futures_util::future::join(work, Box::pin(watch)).await;
+        result
+    }
+
+    /// Publishes again everything that is still marked as published, and says how many events that
+    /// were: those of a key in their order, others in any order. For an application whose queues are in
+    /// its process and whose tables are not, at its start and before [`run`](Self::run): the queues are
+    /// empty, and consumers drop what they had handled. It reads the whole table, page by page.
+    ///
+    /// An event that its destination refuses now is logged and left out. When the future is dropped,
+    /// some were published; calling it again publishes all.
+    ///
+    /// # Errors
+    /// When an event can't be published in several tries, or the table not be read.
+    pub async fn republish(&self) -> Result<u64, RelayError> {
+        let context = self.context();
+        Box::pin(republish::republish(&context, &*self.publish)).await
+    }
+
+    /// The parked events: those that their destination refuses for good, and records that can't be
+    /// read. As far as the index shows, which lags behind by some milliseconds.
+    ///
+    /// # Errors
+    /// When the table can't be read.
+    pub async fn parked(&self) -> Result<Vec<Parked>, RelayError> {
+        park::parked(self.table()).await
+    }
+
+    /// Puts a parked event back, as if it had never been tried: the next sweep of any relay takes it
+    /// up. Says whether it was still parked.
+    ///
+    /// # Errors
+    /// When the table can't be read or written; the event may be unparked all the same.
+    pub async fn unpark(&self, parked: &Parked) -> Result<bool, RelayError> {
+        park::unpark(&self.context(), parked).await
+    }
+
+    /// How much is pending and parked, and since when: for metrics. It reads the whole index.
+    ///
+    /// # Errors
+    /// When the table can't be read.
+    pub async fn status(&self) -> Result<Status, RelayError> {
+        status::status(self.table()).await
+    }
+
+    fn set(mut self, set: impl FnOnce(&mut Settings)) -> Self {
+        set(&mut self.settings);
+        self
+    }
+
+    fn table(&self) -> Table<'_> {
+        Table(&self.store)
+    }
+
+    fn context(&self) -> Context<'_> {
+        Context::new(&self.store, self.settings, &self.progress)
+    }
+}
+
+impl fmt::Debug for Relay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Relay")
+            .field("table", &self.store.table)
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,245 @@
+//! The relay at work: what it was woken for and what its sweep finds, under way side by side.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use fanfare::Backoff;
+use fanfare::port::{BoxFuture, Publish};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::mpsc;
+
+use super::{RelayError, Settings};
+use super::batches::Batches;
+use super::sweep::{self, Found};
+use super::table::Table;
+use super::{ordered, unordered};
+use crate::record::outbox::OutboxRecord;
+use crate::record::{Key, Millis};
+use crate::store::Shared;
+use crate::wake::Fresh;
+
+/// Records under way at a time.
+const UNDER_WAY: usize = 512;
+
+/// How often a write that fails is tried again before its record is left to the sweep.
+pub(super) const CONFIRM_TRIES: u32 = 8;
+/// The pauses between: random, up to these bounds.
+pub(super) const CONFIRM_PAUSES: Backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(2));
+/// How often a write is made anew because others changed the record, before it is left to the sweep.
+pub(super) const DIFFERS_TRIES: u32 = 32;
+
+/// The longest reason that is kept with an event, in bytes.
+const REASON: usize = 500;
+/// All reasons of a record together: it is to stay below DynamoDB's 400 KB for an item.
+const REASONS: usize = 20_000;
+
+/// What everything under way shares.
+#[derive(Debug)]
+pub(super) struct Context<'a> {
+    pub(super) store: &'a Shared,
+    pub(super) settings: Settings,
+    pub(super) batches: Batches,
+    /// Counts records that went, for those who wait for it.
+    pub(super) progress: &'a AtomicU64,
+    stopping: AtomicBool,
+    under_way: Mutex<BTreeSet<String>>,
+}
+
+impl<'a> Context<'a> {
+    pub(super) fn new(store: &'a Shared, settings: Settings, progress: &'a AtomicU64) -> Self {
+        Self {
+            store,
+            settings,
+            batches: Batches::default(),
+            progress,
+            stopping: AtomicBool::new(false),
+            under_way: Mutex::default(),
+        }
+    }
+
+    pub(super) fn table(&self) -> Table<'a> {
+        Table(self.store)
+    }
+
+    pub(super) fn now(&self) -> Millis {
+        Millis::now(&self.store.clock)
+    }
+
+    /// Whether nothing new is to be begun.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// Whether the record with this partition key is being published by this relay now.
+    pub(super) fn is_under_way(&self, pk: &str) -> bool {
+        self.under_way().contains(pk)
+    }
+
+    /// A reason, cut to what a record with so many events has room for.
+    pub(super) fn short(&self, reason: &str, events: usize) -> String {
+        let room = (REASONS / events.max(1)).min(REASON);
+        reason[..reason.floor_char_boundary(room)].to_owned()
+    }
+
+    fn under_way(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Makes a call on the table again while it fails, as often as a write that confirms.
+pub(super) async fn persist<T, F>(mut call: impl FnMut() -> F) -> Result<T, RelayError>
+where
+    F: Future<Output = Result<T, RelayError>>,
+{
+    let mut failures = 0;
+    loop {
+        match call().await {
+            Ok(answer) => return Ok(answer),
+            Err(error) => {
+                failures += 1;
+                if failures == CONFIRM_TRIES {
+                    return Err(error);
+                }
+                tokio::time::sleep(CONFIRM_PAUSES.delay(failures)).await;
+            }
+        }
+    }
+}
+
+/// What there is to do for a record.
+enum Task {
+    Unordered(OutboxRecord),
+    Ordered(Key),
+    Found(Found),
+}
+
+/// Works until `shutdown` resolves, and then until what is under way has ended, but no longer than the
+/// settings allow.
+pub(super) async fn run(
+    context: &Context<'_>,
+    publish: &dyn Publish,
+    wake: &mut mpsc::Receiver<Fresh>,
+    shutdown: impl Future<Output = ()>,
+) {
+    let mut shutdown = pin!(shutdown);
+    let (finder, mut found) = mpsc::channel(1);
+    let mut sweep = pin!(sweep::sweep(context, finder));
+    let mut batches = pin!(context.batches.drive(publish, context.settings.publish_within));
+    let mut tasks = Tasks::new(context);
+    let mut fresh = Vec::with_capacity(UNDER_WAY);
+    let mut awake = true;
+    loop {
+        let room = UNDER_WAY.saturating_sub(tasks.running.len());
+        // What runs comes before what is new, and the batches come last, so that all events put in by
+        // then share them.
+        tokio::select! {
+            biased;
+            () = &mut shutdown => break,
+            Some(pk) = tasks.running.next() => tasks.ended(pk),
+            count = wake.recv_many(&mut fresh, room), if awake && room > 0 => {
+                awake = count > 0;
+                for fresh in fresh.drain(..) {
+                    tasks.woken(fresh);
+                }
+            }
+            Some(found) = found.recv(), if room > 0 => {
+                for found in found {
+                    tasks.begin(Task::Found(found));
+                }
+            }
+            never = &mut sweep => match never {},
+            never = &mut batches => match never {},
+        }
+    }
+    context.stopping.store(true, Ordering::Relaxed);
+    let finish = async {
+        while !tasks.running.is_empty() {
+            tokio::select! {
+                biased;
+                Some(_) = tasks.running.next() => {}
+                never = &mut batches => match never {},
+            }
+        }
+    };
+    if tokio::time::timeout(context.settings.finish_within, finish)
+        .await
+        .is_err()
+    {
+        let left = tasks.running.len();
+        tracing::warn!(left, "stopped before all was published: the next sweep takes it up");
+    }
+}
+
+/// The records under way, each once.
+struct Tasks<'a> {
+    context: &'a Context<'a>,
+    running: FuturesUnordered<BoxFuture<'a, String>>,
+    /// Keys that something was appended to while they were under way.
+    again: BTreeSet<String>,
+}
+
+impl<'a> Tasks<'a> {
+    fn new(context: &'a Context<'a>) -> Self {
+        Self {
+            context,
+            running: FuturesUnordered::new(),
+            again: BTreeSet::new(),
+        }
+    }
+
+    fn woken(&mut self, fresh: Fresh) {
+        match fresh {
+            // When the relay is behind, another one may be at it, or the sweep of this one.
+            Fresh::Unordered(record) if is_due(&record, self.context.now()) => {}
+            Fresh::Unordered(record) => self.begin(Task::Unordered(record)),
+            Fresh::Ordered(key) if self.context.is_under_way(&key.pk) => {
+                self.again.insert(key.pk);
+            }
+            Fresh::Ordered(key) => self.begin(Task::Ordered(key)),
+        }
+    }
+
+    fn begin(&mut self, task: Task) {
+        let pk = task.pk();
+        if !self.context.under_way().insert(pk.clone()) {
+            return;
+        }
+        let context = self.context;
+        self.running.push(Box::pin(async move {
+            match task {
+                Task::Unordered(record) | Task::Found(Found::Unordered(record)) => {
+                    unordered::relay(context, record).await;
+                }
+                Task::Ordered(key) => ordered::relay(context, &key).await,
+                Task::Found(Found::Ordered(head)) => ordered::relay_head(context, head).await,
+            }
+            pk
+        }));
+    }
+
+    fn ended(&mut self, pk: String) {
+        self.context.under_way().remove(&pk);
+        if self.again.remove(&pk) {
+            self.begin(Task::Ordered(Key::new(pk, crate::record::head::SORT)));
+        }
+    }
+}
+
+impl Task {
+    fn pk(&self) -> String {
+        match self {
+            Self::Unordered(record) | Self::Found(Found::Unordered(record)) => record.key().pk,
+            Self::Found(Found::Ordered(head)) => head.pk.clone(),
+            Self::Ordered(key) => key.pk.clone(),
+        }
+    }
+}
+
+fn is_due(record: &OutboxRecord, now: Millis) -> bool {
+    record.index.as_ref().is_some_and(|index| index.due <= now)
+}
