@@ -8,7 +8,10 @@ use crate::{create_table, item, key, memory, number, put_any, text};
 /// What several hosts do at once under a plan, as its trace.
 fn workload(seed: u64) -> Vec<String> {
     fastrand::seed(seed);
-    let plan = FaultPlan::seeded(seed).rates(0.05).rate(Fault::Kill, 0.005).traced();
+    let plan = FaultPlan::seeded(seed)
+        .rates(0.05)
+        .rate(Fault::Kill, 0.005)
+        .traced();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
