@@ -1,28 +1,28 @@
 //! One conditional write on DynamoDB: inbox, lease, outbox and relay.
 #![allow(dead_code)] // until the parts that use the records are there
 
+mod call;
+mod commit;
+mod error;
+mod inbox;
+mod mutation;
+mod once;
+mod outbox;
 mod record;
 mod store;
 mod transact;
 mod wake;
+mod write;
 
+pub use error::{CommitError, StoreError};
+pub use inbox::Inbox;
+#[cfg(feature = "mutations")]
+pub use mutation::Mutation;
+#[cfg(not(feature = "mutations"))]
+pub(crate) use mutation::Mutation;
+pub use once::Once;
+pub use outbox::{Committed, IdempotencyKey, Outbox, Transaction};
 pub use record::RecordError;
 pub use store::Store;
 pub use transact::TransactPolicy;
-
-/// Ways to break the store on purpose, for the proofs that an audit notices.
-#[cfg(feature = "mutations")]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Mutation {
-    /// The inbox record is written without its condition.
-    NoDedupe,
-    /// Events are written by a call of their own, after the transaction.
-    OutboxOutsideTransaction,
-    /// A lease is completed without the condition that it is still held.
-    UnfencedLease,
-    /// The dedupe key lacks the event's source.
-    SourceLeftOut,
-    /// Whether an event was handled is read beforehand rather than decided by the commit.
-    SeenTrusted,
-}
+pub use write::Write;

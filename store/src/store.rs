@@ -6,6 +6,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::Client;
 use fanfare::Clock;
 
+use crate::Mutation;
 use crate::transact::TransactPolicy;
 use crate::wake::Wake;
 
@@ -31,8 +32,7 @@ pub(crate) struct Shared {
     pub(crate) published_for: Duration,
     pub(crate) transact: TransactPolicy,
     pub(crate) wake: Arc<Wake>,
-    #[cfg(feature = "mutations")]
-    pub(crate) mutations: Vec<crate::Mutation>,
+    pub(crate) mutations: Vec<Mutation>,
 }
 
 impl Store {
@@ -48,7 +48,6 @@ impl Store {
             published_for: Duration::from_secs(60 * 60),
             transact: TransactPolicy::default(),
             wake: Arc::default(),
-            #[cfg(feature = "mutations")]
             mutations: Vec::new(),
         };
         Self {
