@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::panic::Location;
 
 use crate::topology::{Producer as ProducerOf, Topology};
-use crate::wiring::{Place, WiringError, WiringErrors, check_name};
+use crate::wiring::{Place, WiringError, WiringErrors, check_name, check_topic};
 use crate::{Command, Destination, Event, Router, RouterService};
 
 /// All of an application's consumers and producers: what hosts, the topology and the command line
@@ -40,14 +40,18 @@ pub struct App {
 #[derive(Clone, Debug)]
 pub struct Producer {
     name: String,
+    at: Place,
     sends: Vec<(String, Destination)>,
 }
 
 impl Producer {
-    /// A producer of this name, which is the `/source` of what it publishes.
+    /// A producer of this name, which is the `/source` of what it publishes: 1 to 35 characters of
+    /// `a-z`, `0-9` and `-`.
+    #[track_caller]
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
+            at: Location::caller(),
             sends: Vec::new(),
         }
     }
@@ -70,7 +74,7 @@ impl Producer {
 }
 
 impl App {
-    /// An application of this name, the prefix of its topics, queues and tables: 1 to 40 characters
+    /// An application of this name, the prefix of its topics, queues and tables: 1 to 35 characters
     /// of `a-z`, `0-9` and `-`.
     #[track_caller]
     pub fn new(name: impl Into<String>) -> Self {
@@ -151,6 +155,11 @@ impl App {
                     second: router.at,
                 });
             }
+        }
+        for producer in &self.producers {
+            problems.extend(check_name(&producer.name, producer.at));
+            let topics = producer.sends.iter();
+            problems.extend(topics.filter_map(|(_, to)| check_topic(to, producer.at)));
         }
         problems
     }

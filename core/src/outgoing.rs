@@ -221,13 +221,25 @@ impl Draft {
                 subject: self.key.clone(),
                 time: Some(time),
                 content_type: Some("application/json".to_owned()),
-                schema: Some(format!("urn:fanfare:{}:{}", self.ty, self.version)),
+                schema: Some(schema(self.ty, self.version)),
                 data: Some(Data::Json(self.data)),
                 extensions,
             }),
             key: self.key,
         }
     }
+}
+
+/// The name of a payload's schema. What a URI doesn't allow in it is percent-encoded (RFC 3986).
+fn schema(ty: &str, version: u16) -> String {
+    let mut name = String::from("urn:fanfare:");
+    for byte in ty.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => name.push(byte.into()),
+            _ => name.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    name + &format!(":{version}")
 }
 
 fn raw<T: serde::Serialize>(ty: &'static str, payload: &T) -> Result<Box<RawValue>, EncodeError> {

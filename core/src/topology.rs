@@ -176,7 +176,7 @@ impl Topology {
         for subscription in consumers.iter().flat_map(|consumer| &consumer.subscriptions) {
             topics.entry(subscription.topic.clone()).or_default();
         }
-        problems.extend(unhandled(routers));
+        problems.extend(unhandled(routers, &producers));
         WiringErrors::check(problems)?;
         let topics = topics
             .into_iter()
@@ -252,37 +252,37 @@ fn consumer(router: &Router, problems: &mut Vec<WiringError>) -> Consumer {
     }
 }
 
-/// Commands that are sent to a consumer of this application that doesn't handle them.
-fn unhandled(routers: &[Router]) -> Vec<WiringError> {
+/// Commands that are sent to a consumer that doesn't handle them.
+fn unhandled(routers: &[Router], producers: &[Producer]) -> Vec<WiringError> {
     let handles = |addressee: &str, ty: &str| {
         routers
             .iter()
-            .find(|router| router.name() == addressee)
-            .is_some_and(|router| {
-                router
-                    .registrations
-                    .iter()
-                    .any(|registration| registration.ty == ty)
-            })
+            .filter(|router| router.name() == addressee)
+            .flat_map(|router| &router.registrations)
+            .any(|registration| registration.ty == ty)
     };
-    let mut problems = Vec::new();
-    for router in routers {
-        for (ty, to) in router
+    let by_handlers = routers.iter().flat_map(|router| {
+        let sends = router
             .registrations
             .iter()
-            .flat_map(|registration| &registration.sends)
-        {
-            match to {
-                Destination::Consumer(addressee) if !handles(addressee, ty) => {
-                    problems.push(WiringError::CommandUnhandled {
-                        by: router.name().to_owned(),
-                        ty,
-                        addressee: addressee.clone(),
-                    });
-                }
-                _ => {}
+            .flat_map(|registration| &registration.sends);
+        sends.map(|(ty, to)| (router.name(), *ty, to))
+    });
+    let by_producers = producers.iter().flat_map(|producer| {
+        let sends = producer.sends.iter();
+        sends.map(|(ty, to)| (producer.name.as_str(), ty.as_str(), to))
+    });
+    by_handlers
+        .chain(by_producers)
+        .filter_map(|(by, ty, to)| match to {
+            Destination::Consumer(addressee) if !handles(addressee, ty) => {
+                Some(WiringError::CommandUnhandled {
+                    by: by.to_owned(),
+                    ty: ty.to_owned(),
+                    addressee: addressee.clone(),
+                })
             }
-        }
-    }
-    problems
+            _ => None,
+        })
+        .collect()
 }

@@ -25,7 +25,7 @@ pub enum Form {
 #[non_exhaustive]
 pub enum WireError {
     /// Not JSON, or JSON of no form that is known.
-    #[error("the body is neither a CloudEvent nor an SNS notification nor an EventBridge event ({0})")]
+    #[error("the body is neither a CloudEvent nor an SNS notification nor an EventBridge event")]
     Unknown(#[source] EnvelopeError),
     /// It says that it is a CloudEvent, and is not a valid one.
     #[error("the body is not a valid CloudEvent")]
@@ -64,12 +64,12 @@ pub fn parse(body: &str) -> Result<(Envelope, Form), WireError> {
             _ => WireError::CloudEvent(error),
         });
     }
-    if let Ok(notification) = serde_json::from_str::<SnsNotification>(body) {
-        if notification.kind == "Notification" {
-            return Envelope::parse(&notification.message)
-                .map(|envelope| (envelope, Form::SnsNotification))
-                .map_err(WireError::SnsNotification);
-        }
+    if let Ok(notification) = serde_json::from_str::<SnsNotification>(body)
+        && notification.kind == "Notification"
+    {
+        return Envelope::parse(&notification.message)
+            .map(|envelope| (envelope, Form::SnsNotification))
+            .map_err(WireError::SnsNotification);
     }
     if let Ok(event) = serde_json::from_str::<EventBridge<'_>>(body) {
         return event

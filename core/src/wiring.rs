@@ -3,6 +3,8 @@
 use std::fmt;
 use std::panic::Location;
 
+use crate::Destination;
+
 /// Where in the source something was registered.
 pub type Place = &'static Location<'static>;
 
@@ -33,10 +35,21 @@ pub enum WiringError {
         second: Place,
     },
     /// A name that can't be part of a queue's name.
-    #[error("`{name}` at {at} is no name: use 1 to 40 characters of a-z, 0-9 and `-`")]
+    #[error("`{name}` at {at} is no name: use 1 to 35 characters of a-z, 0-9 and `-`")]
     BadName {
         /// The name.
         name: String,
+        /// Where.
+        at: Place,
+    },
+    /// A name that can't be part of a topic's name.
+    #[error(
+        "`{topic}` at {at} is no topic: use 1 to 35 characters of a-z, 0-9 and `-`, and `.fifo` behind \
+         them if it is FIFO"
+    )]
+    BadTopic {
+        /// The topic.
+        topic: String,
         /// Where.
         at: Place,
     },
@@ -77,6 +90,19 @@ pub enum WiringError {
         /// Where.
         at: Place,
     },
+    /// A chain of `.older` whose next step, or whose handler, takes another Rust type.
+    #[error(
+        "`.older` at {at} makes version {version} of `{ty}` in another Rust type than the next step or \
+         the handler takes: use one type for one version"
+    )]
+    OlderOfAnotherType {
+        /// The type on the wire.
+        ty: &'static str,
+        /// The version that is made.
+        version: u16,
+        /// Where.
+        at: Place,
+    },
     /// Two ways to read one version.
     #[error("`.older` at {at} reads version {version} of `{ty}` a second time: keep one")]
     TwoReaders {
@@ -105,7 +131,7 @@ pub enum WiringError {
         /// Who sends it.
         by: String,
         /// The command.
-        ty: &'static str,
+        ty: String,
         /// Whom it is addressed to.
         addressee: String,
     },
@@ -180,15 +206,27 @@ impl fmt::Display for WiringErrors {
 
 impl std::error::Error for WiringErrors {}
 
-/// Whether a name can be part of a queue's name: with an application's and `-dlq.fifo` it must stay
-/// within SQS's 80 characters.
-pub(crate) fn check_name(name: &str, at: Place) -> Option<WiringError> {
-    let fits = (1..=40).contains(&name.len())
+/// The longest name of an application, consumer or topic, so that the longest name of a queue,
+/// `{app}-{consumer}-dlq.fifo`, stays within SQS's 80 characters.
+const NAME: usize = 35;
+
+fn is_name(name: &str) -> bool {
+    (1..=NAME).contains(&name.len())
         && name
             .bytes()
-            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-    (!fits).then(|| WiringError::BadName {
-        name: name.to_owned(),
-        at,
-    })
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}
+
+pub(crate) fn check_name(name: &str, at: Place) -> Option<WiringError> {
+    let name = (!is_name(name)).then(|| name.to_owned())?;
+    Some(WiringError::BadName { name, at })
+}
+
+pub(crate) fn check_topic(to: &Destination, at: Place) -> Option<WiringError> {
+    let Destination::Topic(topic) = to else {
+        return None;
+    };
+    let name = topic.strip_suffix(".fifo").unwrap_or(topic);
+    let topic = (!is_name(name)).then(|| topic.clone())?;
+    Some(WiringError::BadTopic { topic, at })
 }

@@ -1,11 +1,12 @@
 //! CloudEvents' JSON format: <https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md>.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde::de::Error as _;
+use serde::de::{Error as _, MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
@@ -13,6 +14,7 @@ use serde_json::value::RawValue;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::decode::without_values;
 use super::{Data, Envelope, EnvelopeError, Parts};
 
 impl Envelope {
@@ -21,14 +23,19 @@ impl Envelope {
     /// # Errors
     /// [`EnvelopeError`] names the attribute that is missing or wrong.
     pub fn parse(text: &str) -> Result<Self, EnvelopeError> {
-        let mut attributes: BTreeMap<Cow<'_, str>, &RawValue> =
-            serde_json::from_str(text).map_err(EnvelopeError::Json)?;
-        // A member that is null counts as absent (section 2.2).
-        attributes.retain(|_, value| value.get() != "null");
+        let Members {
+            mut attributes,
+            twice,
+        } = members(text)?;
+        // An attribute that is null counts as absent (section 2.2). Null data is data (section 3.1.1).
+        attributes.retain(|name, value| name == "data" || value.get() != "null");
 
         match required(&mut attributes, "specversion")?.as_str() {
             "1.0" => {}
             _ => return Err(invalid("specversion", "only 1.0 is known")),
+        }
+        if let Some(name) = twice {
+            return Err(invalid(&name, "it is there twice"));
         }
         let id = required(&mut attributes, "id")?;
         let source = required(&mut attributes, "source")?;
@@ -46,7 +53,7 @@ impl Envelope {
         )?;
         let extensions = attributes
             .into_iter()
-            .map(|(name, value)| extension(name.into_owned(), value))
+            .map(|(name, value)| extension(name, value))
             .collect::<Result<_, _>>()?;
         Ok(Self::new(Parts {
             id,
@@ -68,17 +75,56 @@ impl Envelope {
     }
 }
 
-fn required(
-    attributes: &mut BTreeMap<Cow<'_, str>, &RawValue>,
-    name: &'static str,
-) -> Result<String, EnvelopeError> {
+type Attributes<'a> = BTreeMap<String, &'a RawValue>;
+
+/// The members of a JSON object, and the first name that two of them share: readers differ in which
+/// one they take, so that one event would have two meanings.
+struct Members<'a> {
+    attributes: Attributes<'a>,
+    twice: Option<String>,
+}
+
+fn members(text: &str) -> Result<Members<'_>, EnvelopeError> {
+    struct Object;
+
+    impl<'de> Visitor<'de> for Object {
+        type Value = Members<'de>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a JSON object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut members = Members {
+                attributes: Attributes::new(),
+                twice: None,
+            };
+            while let Some((name, value)) = map.next_entry::<String, &RawValue>()? {
+                match members.attributes.entry(name) {
+                    Entry::Vacant(entry) => {
+                        entry.insert(value);
+                    }
+                    Entry::Occupied(entry) => {
+                        members.twice.get_or_insert_with(|| entry.key().clone());
+                    }
+                }
+            }
+            Ok(members)
+        }
+    }
+
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let members = deserializer.deserialize_map(Object);
+    members
+        .and_then(|members| deserializer.end().map(|()| members))
+        .map_err(|error| EnvelopeError::Json(without_values(&error)))
+}
+
+fn required(attributes: &mut Attributes<'_>, name: &'static str) -> Result<String, EnvelopeError> {
     optional(attributes, name)?.ok_or(EnvelopeError::Missing(name))
 }
 
-fn optional(
-    attributes: &mut BTreeMap<Cow<'_, str>, &RawValue>,
-    name: &'static str,
-) -> Result<Option<String>, EnvelopeError> {
+fn optional(attributes: &mut Attributes<'_>, name: &'static str) -> Result<Option<String>, EnvelopeError> {
     let Some(raw) = attributes.remove(name) else {
         return Ok(None);
     };
@@ -91,9 +137,9 @@ fn optional(
 
 fn data(json: Option<&RawValue>, base64: Option<String>) -> Result<Option<Data>, EnvelopeError> {
     match (json, base64) {
-        (Some(_), Some(_)) => Err(invalid("data_base64", "there is `data` too")),
+        (Some(raw), Some(_)) if raw.get() != "null" => Err(invalid("data_base64", "there is `data` too")),
         (Some(raw), None) => Ok(Some(Data::Json(raw.to_owned()))),
-        (None, Some(text)) => STANDARD
+        (_, Some(text)) => STANDARD
             .decode(text)
             .map(|bytes| Some(Data::Binary(bytes)))
             .map_err(|error| invalid("data_base64", &error.to_string())),
@@ -109,7 +155,7 @@ fn extension(name: String, raw: &RawValue) -> Result<(String, Value), EnvelopeEr
     {
         return Err(invalid(&name, "a name has only the characters a-z and 0-9"));
     }
-    let value: Value = serde_json::from_str(raw.get()).map_err(EnvelopeError::Json)?;
+    let value = serde_json::from_str(raw.get()).map_err(|error| invalid(&name, &error.to_string()))?;
     match value {
         Value::Object(_) | Value::Array(_) => Err(invalid(&name, "neither object nor array is allowed")),
         scalar => Ok((name, scalar)),

@@ -1,5 +1,6 @@
 //! The CloudEvents 1.0 document around a payload.
 
+mod decode;
 mod json;
 
 use std::collections::BTreeMap;
@@ -10,6 +11,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use time::OffsetDateTime;
+
+use decode::without_values;
 
 /// A CloudEvents 1.0 event in structured JSON: its attributes, its extensions and its data, which
 /// stays as it was received until it is [decoded](Self::decode).
@@ -141,17 +144,29 @@ impl Envelope {
     /// text order is number order, as the extension demands.
     #[must_use]
     pub fn with_sequence(&self, sequence: u64) -> Self {
-        self.with_extension(extension::SEQUENCE, Value::String(format!("{sequence:020}")))
+        let mut parts = (*self.0).clone();
+        parts
+            .extensions
+            .insert(extension::SEQUENCE.to_owned(), format!("{sequence:020}").into());
+        Self::new(parts)
     }
 
-    /// The same envelope in this W3C trace context.
+    /// The same envelope in this W3C trace context. Without a `tracestate` it has none: that of
+    /// another `traceparent` must not stay.
     #[must_use]
     pub fn with_trace(&self, traceparent: &str, tracestate: Option<&str>) -> Self {
-        let envelope = self.with_extension(extension::TRACEPARENT, Value::String(traceparent.into()));
-        match tracestate {
-            Some(state) => envelope.with_extension(extension::TRACESTATE, Value::String(state.into())),
-            None => envelope,
+        let mut parts = (*self.0).clone();
+        parts.extensions.remove(extension::TRACESTATE);
+        let context = [
+            (extension::TRACEPARENT, Some(traceparent)),
+            (extension::TRACESTATE, tracestate),
+        ];
+        for (name, value) in context {
+            parts
+                .extensions
+                .extend(value.map(|value| (name.to_owned(), Value::from(value))));
         }
+        Self::new(parts)
     }
 
     /// An extension attribute, also one that fanfare doesn't know.
@@ -170,13 +185,26 @@ impl Envelope {
     /// Reads the data as `T`. Fields that `T` doesn't have are ignored.
     ///
     /// # Errors
-    /// The data isn't JSON, or not that of a `T`; what and where is in the text, the data is not.
+    /// The data isn't JSON, or not that of a `T`. The text says what was expected and where; what was
+    /// there is left out, so that it can go into logs and dead letters.
+    ///
+    /// ```
+    /// let envelope = fanfare::Envelope::parse(
+    ///     r#"{"specversion":"1.0","id":"1","source":"/a","type":"card.used","data":{"number":"4111"}}"#,
+    /// )?;
+    /// #[derive(Debug, serde::Deserialize)]
+    /// struct Card { number: u64 }
+    /// let error = envelope.decode::<Card>().unwrap_err();
+    /// assert_eq!(error.to_string(), "invalid type, expected u64 at line 1 column 16");
+    /// # Ok::<(), fanfare::EnvelopeError>(())
+    /// ```
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
-        match &self.0.data {
+        let read = match &self.0.data {
             Some(Data::Json(raw)) => serde_json::from_str(raw.get()),
             Some(Data::Binary(bytes)) => serde_json::from_slice(bytes),
             None => serde_json::from_str("null"),
-        }
+        };
+        read.map_err(|error| without_values(&error))
     }
 
     /// The data as JSON text, when it is JSON.
@@ -196,13 +224,8 @@ impl Envelope {
     }
 
     fn text(&self, extension: &str) -> Option<&str> {
-        self.0.extensions.get(extension).and_then(Value::as_str)
-    }
-
-    fn with_extension(&self, name: &str, value: Value) -> Self {
-        let mut parts = (*self.0).clone();
-        parts.extensions.insert(name.to_owned(), value);
-        Self::new(parts)
+        let text = self.0.extensions.get(extension)?.as_str()?;
+        (!text.is_empty()).then_some(text)
     }
 }
 
@@ -211,7 +234,7 @@ impl Envelope {
 #[non_exhaustive]
 pub enum EnvelopeError {
     /// It is not a JSON object.
-    #[error("not a JSON object: {0}")]
+    #[error("not a JSON object")]
     Json(#[source] serde_json::Error),
     /// An attribute that CloudEvents requires is missing.
     #[error("the CloudEvents attribute `{0}` is missing")]

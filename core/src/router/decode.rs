@@ -1,5 +1,6 @@
 //! Reading a payload in the version it has, and lifting it to the one that is handled.
 
+use std::any::TypeId;
 use std::collections::BTreeMap;
 
 use serde::de::DeserializeOwned;
@@ -19,22 +20,40 @@ pub(super) fn decode<T: DeserializeOwned + Send + 'static>(
     envelope.decode::<T>().map(|payload| Box::new(payload) as Payload)
 }
 
+/// One version of a type, and the Rust type that it is read into.
+#[derive(Clone, Copy)]
+struct Version {
+    ty: &'static str,
+    version: u16,
+    payload: TypeId,
+}
+
+impl Version {
+    fn of<E: Event>() -> Self {
+        Self {
+            ty: E::TYPE,
+            version: E::VERSION,
+            payload: TypeId::of::<E>(),
+        }
+    }
+
+    fn is(self, other: Self) -> bool {
+        (self.ty, self.version) == (other.ty, other.version)
+    }
+}
+
 /// One step from an older version of a type to a newer one.
 #[derive(Clone)]
 pub(crate) struct Upcast {
-    from: (&'static str, u16),
-    to: (&'static str, u16),
+    from: Version,
+    to: Version,
     decode: Decode,
     lift: Lift,
     at: Place,
 }
 
 impl Upcast {
-    pub(super) fn new<Old: Event, New: Event + From<Old>>(
-        from: (&'static str, u16),
-        to: (&'static str, u16),
-        at: Place,
-    ) -> Self {
+    pub(super) fn new<Old: Event, New: Event + From<Old>>(at: Place) -> Self {
         fn lift<Old: 'static, New: From<Old> + Send + 'static>(payload: Payload) -> Payload {
             match payload.downcast::<Old>() {
                 Ok(old) => Box::new(New::from(*old)),
@@ -42,13 +61,48 @@ impl Upcast {
             }
         }
         Self {
-            from,
-            to,
+            from: Version::of::<Old>(),
+            to: Version::of::<New>(),
             decode: decode::<Old>,
             lift: lift::<Old, New>,
             at,
         }
     }
+}
+
+/// The steps that lead from an older version to the one that is handled.
+fn lifts(first: &Upcast, upcasts: &[Upcast], handled: Version) -> Result<Vec<Lift>, WiringError> {
+    let ty = handled.ty;
+    let mut lifts = vec![first.lift];
+    let mut last = first;
+    let fits = |last: &Upcast, taken: Version| match last.to.payload == taken.payload {
+        true => Ok(()),
+        false => Err(WiringError::OlderOfAnotherType {
+            ty,
+            version: last.to.version,
+            at: last.at,
+        }),
+    };
+    // Each step must go up, so that this ends.
+    while last.to.version > last.from.version && last.to.version < handled.version {
+        let Some(next) = upcasts.iter().find(|next| next.from.is(last.to)) else {
+            break;
+        };
+        fits(last, next.from)?;
+        lifts.push(next.lift);
+        last = next;
+    }
+    if !last.to.is(handled) {
+        return Err(WiringError::OlderLeadsNowhere {
+            ty,
+            from: first.from.version,
+            to: last.to.version,
+            handled: handled.version,
+            at: first.at,
+        });
+    }
+    fits(last, handled)?;
+    Ok(lifts)
 }
 
 /// How each version of one type is read.
@@ -58,7 +112,6 @@ pub(super) struct Versions {
 }
 
 impl Versions {
-    /// Follows the steps from each older version to the one that is handled.
     pub(super) fn new(
         registration: &Registration,
         upcasts: &[Upcast],
@@ -66,31 +119,21 @@ impl Versions {
     ) -> Self {
         let ty = registration.ty;
         let mut readers = BTreeMap::from([(registration.version, (registration.decode, Vec::new()))]);
-        for first in upcasts.iter().filter(|upcast| upcast.from.0 == ty) {
-            let mut lifts = vec![first.lift];
-            let mut last = first;
-            // Each step must go up, so that this ends.
-            while last.to.1 > last.from.1 && last.to.1 < registration.version {
-                let Some(next) = upcasts.iter().find(|next| next.from == last.to) else {
-                    break;
-                };
-                lifts.push(next.lift);
-                last = next;
-            }
-            if last.to != (ty, registration.version) {
-                problems.push(WiringError::OlderLeadsNowhere {
-                    ty,
-                    from: first.from.1,
-                    to: last.to.1,
-                    handled: registration.version,
-                    at: first.at,
-                });
-            } else if readers.insert(first.from.1, (first.decode, lifts)).is_some() {
-                problems.push(WiringError::TwoReaders {
-                    ty,
-                    version: first.from.1,
-                    at: first.at,
-                });
+        let handled = Version {
+            ty,
+            version: registration.version,
+            payload: registration.payload,
+        };
+        for first in upcasts.iter().filter(|upcast| upcast.from.ty == ty) {
+            let version = first.from.version;
+            match lifts(first, upcasts, handled) {
+                Err(problem) => problems.push(problem),
+                Ok(lifts) => {
+                    if readers.insert(version, (first.decode, lifts)).is_some() {
+                        let at = first.at;
+                        problems.push(WiringError::TwoReaders { ty, version, at });
+                    }
+                }
             }
         }
         Self { ty, readers }
@@ -120,15 +163,15 @@ pub(super) fn stray(upcasts: &[Upcast], handled: &[Registration]) -> Vec<WiringE
     let unhandled = |upcast: &&Upcast| {
         !handled
             .iter()
-            .any(|registration| registration.ty == upcast.from.0)
+            .any(|registration| registration.ty == upcast.from.ty)
     };
-    let other = |upcast: &&Upcast| upcast.from.0 != upcast.to.0;
+    let other = |upcast: &&Upcast| upcast.from.ty != upcast.to.ty;
     upcasts
         .iter()
         .filter(|upcast| unhandled(upcast) || other(upcast))
         .map(|upcast| WiringError::StrayOlder {
-            ty: upcast.from.0,
-            to: upcast.to.0,
+            ty: upcast.from.ty,
+            to: upcast.to.ty,
             at: upcast.at,
         })
         .collect()

@@ -13,7 +13,7 @@ use tower::{Layer, Service, ServiceExt};
 
 use crate::delivery::Declared;
 use crate::topology::QueueSettings;
-use crate::wiring::{Place, WiringError};
+use crate::wiring::{Place, WiringError, check_topic};
 use crate::{Backoff, BoxError, Command, Destination, Event, Handler, Message, Outcome};
 
 pub(crate) use decode::Upcast;
@@ -65,7 +65,7 @@ pub struct Router {
 
 impl Router {
     /// A consumer of this name without handlers yet. The name is part of every dedupe key and of the
-    /// queue's name: 1 to 40 characters of `a-z`, `0-9` and `-`, and never changed once in use.
+    /// queue's name: 1 to 35 characters of `a-z`, `0-9` and `-`, and never changed once in use.
     #[track_caller]
     pub fn new(name: impl Into<Arc<str>>) -> Self {
         Self {
@@ -108,6 +108,8 @@ impl Router {
     }
 
     fn register(mut self, registration: Registration) -> Self {
+        self.problems
+            .extend(check_topic(&registration.from, registration.at));
         self.registrations.push(registration);
         self
     }
@@ -129,6 +131,7 @@ impl Router {
 
     #[track_caller]
     fn declares(mut self, ty: &'static str, to: Destination) -> Self {
+        self.problems.extend(check_topic(&to, Location::caller()));
         match self.registrations.last_mut() {
             Some(registration) => registration.sends.push((ty, to)),
             None => self.problems.push(WiringError::EmitsBeforeHandler {
@@ -171,9 +174,7 @@ impl Router {
     #[must_use]
     #[track_caller]
     pub fn older<Old: Event, New: Event + From<Old>>(mut self) -> Self {
-        let (from, to) = ((Old::TYPE, Old::VERSION), (New::TYPE, New::VERSION));
-        self.upcasts
-            .push(Upcast::new::<Old, New>(from, to, Location::caller()));
+        self.upcasts.push(Upcast::new::<Old, New>(Location::caller()));
         self
     }
 

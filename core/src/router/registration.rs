@@ -1,6 +1,6 @@
 //! A handler and what it was registered for, with its type erased.
 
-use std::any::Any;
+use std::any::{Any, TypeId};
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
@@ -20,6 +20,8 @@ type Handle = Arc<dyn Fn(Payload, Context) -> BoxFuture<'static, Result<Handled,
 pub(crate) struct Registration {
     pub(crate) ty: &'static str,
     pub(crate) version: u16,
+    /// The Rust type that the handler takes.
+    pub(super) payload: TypeId,
     /// The topic of an event, the consumer of a command.
     pub(crate) from: Destination,
     /// What its handler emits and sends.
@@ -39,8 +41,8 @@ impl Registration {
         let handle: Handle = Arc::new(move |payload, context| {
             let handler = handler.clone();
             Box::pin(async move {
-                // The type is the registration's own: only a wrong upcast chain could differ, and
-                // those are refused when the service is made.
+                // Only a chain of upcasts could end in another type, and such a chain is refused
+                // when the service is made.
                 match payload.downcast::<E>() {
                     Ok(event) => handler.handle(Delivery::new(*event, context)).await,
                     Err(_) => Err(Failure::terminal(format!("`{ty}` was read as another type"))),
@@ -50,6 +52,7 @@ impl Registration {
         Self {
             ty,
             version,
+            payload: TypeId::of::<E>(),
             from,
             sends: Vec::new(),
             at,

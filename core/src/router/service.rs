@@ -115,15 +115,15 @@ impl Router {
                     second: registration.at,
                 });
             }
-            if let crate::Destination::Consumer(to) = &registration.from {
-                if **to != *self.name {
-                    problems.push(WiringError::CommandOfAnother {
-                        consumer: self.name.to_string(),
-                        ty: registration.ty,
-                        addressee: to.clone(),
-                        at: registration.at,
-                    });
-                }
+            if let crate::Destination::Consumer(to) = &registration.from
+                && **to != *self.name
+            {
+                problems.push(WiringError::CommandOfAnother {
+                    consumer: self.name.to_string(),
+                    ty: registration.ty,
+                    addressee: to.clone(),
+                    at: registration.at,
+                });
             }
         }
         problems.extend(stray(&self.upcasts, &self.registrations));
