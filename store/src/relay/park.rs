@@ -4,11 +4,11 @@ use std::fmt;
 
 use fanfare::Destination;
 
+use super::RelayError;
 use super::change::Change;
 use super::run::{Context, DIFFERS_TRIES};
 use super::table::{BATCH_GET, Table, Written};
 use super::unordered::{NEVER, change, index, place};
-use super::RelayError;
 use crate::RecordError;
 use crate::record::head::{self, Head, ID, PENDING, REASON};
 use crate::record::outbox::{self, EventState, Indexed, OutboxRecord};
@@ -164,7 +164,9 @@ fn of_head(record: Key, head: &Head) -> Parked {
 /// Puts an event back to be published. Says whether it was still parked.
 pub(super) async fn unpark(context: &Context<'_>, parked: &Parked) -> Result<bool, RelayError> {
     match &parked.event {
-        Some(event) if parked.record.sk == outbox::SORT => unpark_event(context, &parked.record, &event.id).await,
+        Some(event) if parked.record.sk == outbox::SORT => {
+            unpark_event(context, &parked.record, &event.id).await
+        }
         event => unpark_record(context, &parked.record, event.as_ref().map(|event| &*event.id)).await,
     }
 }

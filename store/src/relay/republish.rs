@@ -90,8 +90,11 @@ async fn key_again(context: &Context<'_>, pk: String, count: &AtomicU64) -> Resu
             match record.outgoing() {
                 Ok(outgoing) => again(context, outgoing, count).await?,
                 Err(error) => {
-                    tracing::warn!(record = record.pk, sequence = record.sequence,
-                        "not published again, it can't be read: {error}");
+                    tracing::warn!(
+                        record = record.pk,
+                        sequence = record.sequence,
+                        "not published again, it can't be read: {error}"
+                    );
                 }
             }
         }
@@ -112,8 +115,12 @@ async fn again(context: &Context<'_>, outgoing: Outgoing, count: &AtomicU64) -> 
             }
             Tried::Refused(reason) => {
                 let envelope = &outgoing.envelope;
-                tracing::warn!(id = envelope.id(), ty = envelope.ty(), reason,
-                    "not published again: its destination refuses it now");
+                tracing::warn!(
+                    id = envelope.id(),
+                    ty = envelope.ty(),
+                    reason,
+                    "not published again: its destination refuses it now"
+                );
                 return Ok(());
             }
             Tried::Failed(reason) => {

@@ -13,10 +13,10 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 
-use super::{RelayError, Settings};
 use super::batches::Batches;
 use super::sweep::{self, Found};
 use super::table::Table;
+use super::{RelayError, Settings};
 use super::{ordered, unordered};
 use crate::record::outbox::OutboxRecord;
 use crate::record::{Key, Millis};
@@ -171,7 +171,10 @@ pub(super) async fn run(
         .is_err()
     {
         let left = tasks.running.len();
-        tracing::warn!(left, "stopped before all was published: the next sweep takes it up");
+        tracing::warn!(
+            left,
+            "stopped before all was published: the next sweep takes it up"
+        );
     }
 }
 

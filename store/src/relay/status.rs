@@ -47,7 +47,7 @@ pub(super) async fn status(table: Table<'_>) -> Result<Status, RelayError> {
                     let key = Key::of(item)?;
                     if key.sk == head::SORT {
                         heads.push((due(item), key));
-                    }  else if let Some(committed) = committed(&key.pk) {
+                    } else if let Some(committed) = committed(&key.pk) {
                         oldest = Some(oldest.map_or(committed, |oldest| oldest.min(committed)));
                     }
                 }

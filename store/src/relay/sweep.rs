@@ -73,8 +73,12 @@ async fn sweep_shard(context: &Context<'_>, shard: &mut Shard, found: &mpsc::Sen
             shard.failures += 1;
             let pause = SHARD_PAUSES.delay(shard.failures);
             shard.not_before = Instant::now() + pause;
-            tracing::warn!(shard = shard.name, error = &error as &dyn std::error::Error, ?pause,
-                "this shard of the outbox was not swept");
+            tracing::warn!(
+                shard = shard.name,
+                error = &error as &dyn std::error::Error,
+                ?pause,
+                "this shard of the outbox was not swept"
+            );
         }
     }
 }

@@ -11,9 +11,9 @@ use fanfare::{Backoff, BoxError};
 
 use super::RelayError;
 use super::change::Change;
+use super::unordered::NEVER;
 use crate::StoreError;
 use crate::call::CallError;
-use super::unordered::NEVER;
 use crate::record::{DUE, Item, Key, Millis, PENDING, PK, SHARD, SK, head, number, outbox, text};
 use crate::store::Shared;
 
@@ -84,7 +84,13 @@ impl<'a> Table<'a> {
                 .request_items(&self.0.table, request);
             let output = self.0.call(get.send()).await;
             let output = output.map_err(|error| error.into_store("BatchGetItem"))?;
-            items.extend(output.responses.into_iter().flatten().flat_map(|(_, items)| items));
+            items.extend(
+                output
+                    .responses
+                    .into_iter()
+                    .flatten()
+                    .flat_map(|(_, items)| items),
+            );
             keys = output
                 .unprocessed_keys
                 .into_iter()

@@ -7,9 +7,7 @@ use fanfare::port::PublishError;
 use super::change::Change;
 use super::run::{CONFIRM_PAUSES, CONFIRM_TRIES, Context, DIFFERS_TRIES};
 use super::table::Written;
-use crate::record::outbox::{
-    ATTEMPTS, EVENTS, EventState, Indexed, OutboxRecord, REASON, REVISION, STATE,
-};
+use crate::record::outbox::{ATTEMPTS, EVENTS, EventState, Indexed, OutboxRecord, REASON, REVISION, STATE};
 use crate::record::{DUE, EXPIRES_AT, Item, Millis, SHARD, number, shard, text};
 
 /// When a record comes up again of which everything left is parked: not before the year 10000.
@@ -155,7 +153,10 @@ pub(super) fn place(context: &Context<'_>, record: &mut OutboxRecord) {
         .as_ref()
         .and_then(|index| shard::number(&index.shard))
         .unwrap_or_else(|| shard::random(context.store.shards));
-    let parked = record.events.iter().any(|event| event.state == EventState::Parked);
+    let parked = record
+        .events
+        .iter()
+        .any(|event| event.state == EventState::Parked);
     let failed = record
         .events
         .iter()
