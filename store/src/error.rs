@@ -69,6 +69,16 @@ pub enum StoreError {
     },
 }
 
+impl StoreError {
+    /// DynamoDB answered without the record that the answer must have.
+    pub(crate) fn no_record(call: &'static str) -> Self {
+        Self::Sdk {
+            call,
+            source: "the answer lacks the record".into(),
+        }
+    }
+}
+
 /// Why a commit was not made. Nothing was written, unless it says that this is unknown.
 ///
 /// By `?` it becomes a [`Failure`](fanfare::Failure): a retry, unless it is documented as terminal or

@@ -137,16 +137,14 @@ impl Shared {
         })
     }
 
-    /// Until when a handling of this event is remembered: the window, counted from when the event
-    /// happened where a clock ahead of ours says that this is later than now. An event without a time
-    /// counts as new.
+    /// [`expires_at`](Self::expires_at) of an event that may be handled. One without a time counts as
+    /// new.
     ///
     /// # Errors
     /// The event is so old that its record may have expired already.
     pub(crate) fn expiry(&self, context: &Context) -> Result<Seconds, CommitError> {
         let now = Millis::now(&self.clock);
-        let happened = context.envelope().time().map_or(now, Millis::of);
-        let age = now.since(happened);
+        let age = now.since(context.envelope().time().map_or(now, Millis::of));
         if age > self.window.saturating_sub(self.skew) {
             return Err(CommitError::TooOld {
                 event: context.envelope().id().to_owned(),
@@ -155,7 +153,15 @@ impl Shared {
                 advice: Advice::Terminal,
             });
         }
-        Ok(now.max(happened).plus(self.window).ceil())
+        Ok(self.expires_at(context))
+    }
+
+    /// Until when a handling of this event is remembered: the window, counted from now, or from when
+    /// the event happened where a clock ahead of ours says that this is later.
+    pub(crate) fn expires_at(&self, context: &Context) -> Seconds {
+        let now = Millis::now(&self.clock);
+        let happened = context.envelope().time().map_or(now, Millis::of);
+        now.max(happened).plus(self.window).ceil()
     }
 
     /// The error for a delivery whose record somebody else has claimed.

@@ -5,6 +5,7 @@ mod call;
 mod commit;
 mod error;
 mod inbox;
+mod lease;
 mod mutation;
 mod once;
 mod outbox;
@@ -19,6 +20,7 @@ mod write;
 
 pub use error::{CommitError, StoreError};
 pub use inbox::Inbox;
+pub use lease::{Claim, Complete, Lease, LeaseError};
 #[cfg(feature = "mutations")]
 pub use mutation::Mutation;
 #[cfg(not(feature = "mutations"))]

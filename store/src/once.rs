@@ -11,7 +11,7 @@ use crate::inbox::{FREE, FREE_NAMES, Inbox};
 use crate::record::inbox::{InboxRecord, State};
 use crate::record::{Millis, Seconds};
 use crate::store::Shared;
-use crate::{CommitError, Mutation};
+use crate::{CommitError, Mutation, StoreError};
 
 /// The one commit of a delivery, made by [`Inbox::once`].
 ///
@@ -70,10 +70,11 @@ impl Once {
         let handled = sent.and_then(|sent| match sent {
             Sent::Written => Ok(Handled::Applied),
             Sent::Guarded(item) => {
-                let record = item.as_ref().map(InboxRecord::read).transpose()?;
-                match record {
-                    Some(record) if record.state != State::Done => Err(shared.held(context, &record)),
-                    _ => Ok(Handled::Duplicate),
+                let item = item.ok_or_else(|| StoreError::no_record("TransactWriteItems"))?;
+                let record = InboxRecord::read(&item)?;
+                match record.state {
+                    State::Done => Ok(Handled::Duplicate),
+                    State::Claimed | State::Released => Err(shared.held(context, &record)),
                 }
             }
             Sent::GuardBusy { tries, reason } => Err(CommitError::Conflict { tries, reason }),
