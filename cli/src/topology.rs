@@ -1,0 +1,70 @@
+//! `topology show`.
+
+use std::io::{self, Write};
+
+use fanfare::topology::{Consumer, HandlerOf, Topology};
+use fanfare::{Destination, queue_name};
+
+use crate::table::Table;
+
+pub(crate) fn show(topology: &Topology, json: bool, out: &mut impl Write) -> io::Result<()> {
+    if json {
+        serde_json::to_writer_pretty(&mut *out, topology)?;
+        return writeln!(out);
+    }
+    let mut table = Table::new(["consumer", "takes", "emits", "queue"]);
+    for consumer in &topology.consumers {
+        let queue = queue(&topology.app, consumer);
+        // Each handler beside what it emits; the name and the queue beside the first.
+        for (index, handler) in consumer.handlers.iter().enumerate() {
+            let first = |text: &str| match index {
+                0 => vec![text.to_owned()],
+                _ => Vec::new(),
+            };
+            table.add([
+                first(&consumer.name),
+                vec![takes(handler)],
+                emits(&handler.sends),
+                first(&queue),
+            ]);
+        }
+        if consumer.handlers.is_empty() {
+            table.add([vec![consumer.name.clone()], Vec::new(), Vec::new(), vec![queue]]);
+        }
+    }
+    write!(out, "{table}")?;
+    if topology.producers.is_empty() {
+        return Ok(());
+    }
+    let mut table = Table::new(["producer", "emits"]);
+    for producer in &topology.producers {
+        table.add([vec![producer.name.clone()], emits(&producer.sends)]);
+    }
+    write!(out, "\n{table}")
+}
+
+fn takes(handler: &HandlerOf) -> String {
+    match &handler.from {
+        Destination::Topic(topic) => format!("{} (from {topic})", handler.ty),
+        Destination::Consumer(_) => format!("{} (command)", handler.ty),
+    }
+}
+
+fn emits(sends: &[(String, Destination)]) -> Vec<String> {
+    let to = |(ty, to): &(String, Destination)| match to {
+        Destination::Topic(topic) => format!("{ty} (to {topic})"),
+        Destination::Consumer(consumer) => format!("{ty} (to consumer {consumer})"),
+    };
+    sends.iter().map(to).collect()
+}
+
+fn queue(app: &str, consumer: &Consumer) -> String {
+    let settings = &consumer.queue;
+    format!(
+        "{}: {} s hidden, {} receives, kept {} h",
+        queue_name(app, &consumer.name, consumer.fifo),
+        settings.visibility_timeout.as_secs_f64(),
+        settings.max_receives,
+        settings.retention.as_secs() / 3600,
+    )
+}
