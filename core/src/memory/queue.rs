@@ -135,11 +135,6 @@ impl MemoryQueue {
 
     fn bury(&self, received: &Received<Receipt>, letter: &DeadLetter) -> Result<(), QueueError> {
         let call = "dead_letter";
-        let refuse = |reason: &str| QueueError::Rejected {
-            call,
-            queue: self.name.to_string(),
-            reason: format!("{reason}; it goes there without one when it was received too often"),
-        };
         let target = self
             .broker
             .dead_letter_queue(&self.name)
@@ -152,19 +147,28 @@ impl MemoryQueue {
                 reason: reason.into(),
             });
         };
-        let attributes = self.with_reason(&received.message.attributes, letter);
-        if attributes.len() > ATTRIBUTES {
-            return Err(refuse(
-                "the message has 10 attributes already, with no place for the reason",
-            ));
+        let own = &received.message.attributes;
+        let attributes = self.with_reason(own, letter);
+        let with_reason = match attributes.len() {
+            0..=ATTRIBUTES => self
+                .broker
+                .dead_letter(&self.name, &target, received.receipt, attributes),
+            count => Err(BrokerError::TooManyAttributes(count)),
+        };
+        match with_reason {
+            Err(BrokerError::TooManyAttributes(_) | BrokerError::TooLarge { .. }) => {
+                let message = &received.message.id;
+                tracing::warn!(
+                    queue = &*self.name,
+                    message,
+                    "a dead letter has no room for its reason"
+                );
+                self.broker
+                    .dead_letter(&self.name, &target, received.receipt, own.clone())
+            }
+            other => other,
         }
-        match self
-            .broker
-            .dead_letter(&self.name, &target, received.receipt, attributes)
-        {
-            Err(BrokerError::TooLarge { .. }) => Err(refuse("the message is too large to add the reason")),
-            other => other.map_err(|error| self.error(call, error)),
-        }
+        .map_err(|error| self.error(call, error))
     }
 
     fn with_reason(&self, attributes: &Attributes, letter: &DeadLetter) -> Attributes {
@@ -222,9 +226,9 @@ impl Queue for MemoryQueue {
         self.change("release", &receipts)
     }
 
-    /// Moves messages with the reason in the attribute [`DEAD_LETTER_ATTRIBUTE`], each in one step.
-    /// Where there is no room for it, the message stays and the error says so: the queue's own move
-    /// takes it, without the reason, on the receive after the last permitted one.
+    /// Moves messages, each in one step, with the reason in the attribute [`DEAD_LETTER_ATTRIBUTE`].
+    /// Where there is no room for it, because a message has 10 attributes already or is too large,
+    /// it goes without, as with the queue's own move, and the log says so.
     async fn dead_letter(
         &self,
         letters: Vec<(Received<Receipt>, DeadLetter)>,

@@ -1,0 +1,228 @@
+//! Serving a consumer from a queue.
+
+mod calls;
+mod heartbeat;
+mod job;
+mod run;
+mod settling;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tower::Service;
+
+use self::run::Run;
+use crate::port::{Completed, Queue};
+use crate::topology::QueueSettings;
+use crate::{BoxError, Clock, Message, Outcome, RetryPolicy, RouterService, Verdict, settle};
+
+/// What became of one try of one message, for metrics and tests.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Settled<'a> {
+    /// The consumer.
+    pub consumer: &'a str,
+    /// The message.
+    pub message: &'a Message,
+    /// Which try it was, counted from 1: its receives, and the tries in place.
+    pub attempt: u32,
+    /// What happened.
+    pub outcome: &'a Outcome,
+    /// What the host does with it.
+    pub verdict: &'a Verdict,
+}
+
+type Observe = Arc<dyn Fn(&Settled<'_>) + Send + Sync>;
+
+/// Serves a consumer from any [`Queue`]: receives, calls the service, settles.
+///
+/// The time line of a message, with the defaults (visibility timeout 30 s):
+///
+/// ```text
+///   0 s  received; there was a free place before the host asked for it
+///        handled at once; on FIFO after those before it in its group
+///  15 s  half of its time is over: extended by 30 s with all the others that need it, again and
+///        again up to 12 h, the most SQS gives
+///   end  the extension under way is waited for, then it is settled, and never extended again
+/// ```
+///
+/// - Applied and duplicate messages are deleted, in batches of 10 or after 5 ms, or at once when no
+///   handler runs.
+/// - A failed one is given back for as long as its verdict says. On FIFO it is kept and tried again
+///   in place, and those behind it in its group are kept too: none that never failed becomes a dead
+///   letter, and other groups go on.
+/// - One that somebody else is handling is kept and tried again in place, without counting.
+/// - On the last permitted receive a failure becomes a dead letter with its reason.
+/// - When the hold is lost, [`Lost`](crate::Lost) is raised; a message that waits is dropped without
+///   being started.
+///
+/// Dropping the future of [`serve`](Self::serve) stops at once, as a kill does: handlers are dropped
+/// at their current await, nothing is settled, and every message comes again when its time is over.
+///
+/// ```
+/// use std::time::Duration;
+/// use fanfare::memory::{Broker, Entry, Host, MemoryQueue, QueueSettings};
+/// use fanfare::{Handled, Message, Outcome};
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let broker = Broker::default();
+/// broker.create_queue("billing", QueueSettings::default())?;
+/// broker.send("billing", Entry::new("order 17"))?;
+///
+/// let service = tower::service_fn(|message: Message| async move {
+///     assert_eq!(message.body, "order 17");
+///     Ok::<_, std::convert::Infallible>(Outcome::handled(None, Handled::Applied))
+/// });
+/// let host = Host::new(MemoryQueue::new(broker.clone(), "billing"), "billing").concurrency(8);
+/// let all_done = async { broker.quiet(["billing"]).await.expect("the queue is there") };
+/// host.serve(service, all_done).await;
+/// # Ok(())
+/// # }
+/// ```
+pub struct Host<Q> {
+    queue: Arc<Q>,
+    consumer: Arc<str>,
+    concurrency: usize,
+    kept: usize,
+    visibility_timeout: Duration,
+    poll: Duration,
+    drain: Duration,
+    judge: Judge,
+    observe: Option<Observe>,
+}
+
+/// What the verdict on a message depends on, besides its outcome.
+#[derive(Clone)]
+struct Judge {
+    policy: RetryPolicy,
+    completed: Option<Arc<dyn Completed>>,
+    clock: Clock,
+}
+
+impl Judge {
+    async fn settle(&self, outcome: Outcome, message: &Message) -> (Outcome, Verdict) {
+        settle(
+            outcome,
+            message,
+            &self.policy,
+            self.completed.as_deref(),
+            &self.clock,
+        )
+        .await
+    }
+}
+
+impl<Q: Queue> Host<Q> {
+    /// A host for this consumer on this queue.
+    pub fn new(queue: Q, consumer: impl Into<Arc<str>>) -> Self {
+        Self {
+            queue: Arc::new(queue),
+            consumer: consumer.into(),
+            concurrency: 64,
+            kept: 640,
+            visibility_timeout: QueueSettings::default().visibility_timeout,
+            poll: Duration::from_secs(20),
+            drain: Duration::from_secs(25),
+            judge: Judge {
+                policy: RetryPolicy::default(),
+                completed: None,
+                clock: Clock::system(),
+            },
+            observe: None,
+        }
+    }
+
+    /// A host for this router, with the visibility timeout, the retries and the backoff of its queue
+    /// settings.
+    pub fn of(queue: Q, service: &RouterService) -> Self {
+        let settings = service.queue();
+        Self::new(queue, service.consumer())
+            .visibility_timeout(settings.visibility_timeout)
+            .retry(service.retry_policy())
+    }
+
+    /// How many messages are handled at a time; 64 by default. Up to ten times as many are held,
+    /// counting those of FIFO groups whose first one waits for its next try.
+    #[must_use]
+    pub fn concurrency(mut self, messages: usize) -> Self {
+        self.concurrency = messages.max(1);
+        self.kept = self.concurrency.saturating_mul(10);
+        self
+    }
+
+    /// The queue's visibility timeout, which the host goes by; 30 s by default.
+    #[must_use]
+    pub fn visibility_timeout(mut self, timeout: Duration) -> Self {
+        self.visibility_timeout = timeout;
+        self
+    }
+
+    /// How long one receive waits for messages: 20 s by default, the most SQS does. At shutdown the
+    /// receive under way is waited for.
+    #[must_use]
+    pub fn poll(mut self, wait: Duration) -> Self {
+        self.poll = wait;
+        self
+    }
+
+    /// How long handlers may go on after the shutdown began; 25 s by default, of the 30 s that ECS
+    /// gives. Then they are dropped and their messages given back.
+    #[must_use]
+    pub fn drain(mut self, time: Duration) -> Self {
+        self.drain = time;
+        self
+    }
+
+    /// When to try again and when to give up.
+    #[must_use]
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.judge.policy = policy;
+        self
+    }
+
+    /// The inbox to ask before a failure becomes a dead letter.
+    #[must_use]
+    pub fn completed(mut self, inbox: Arc<dyn Completed>) -> Self {
+        self.judge.completed = Some(inbox);
+        self
+    }
+
+    /// The clock that ages are measured by; the system's by default.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.judge.clock = clock;
+        self
+    }
+
+    /// Calls this after each try of a message, before it is settled.
+    #[must_use]
+    pub fn observe(mut self, observe: impl Fn(&Settled<'_>) + Send + Sync + 'static) -> Self {
+        self.observe = Some(Arc::new(observe));
+        self
+    }
+
+    /// Serves until `shutdown` resolves. Then it receives no more, gives back what it hasn't
+    /// started, lets handlers finish until the drain time is over, and settles what they did.
+    ///
+    /// The service is cloned for each message, and polled until it is ready inside that message's
+    /// task, while the message is kept.
+    pub async fn serve<S>(self, service: S, shutdown: impl Future<Output = ()>)
+    where
+        S: Service<Message, Response = Outcome> + Clone + Send + 'static,
+        S::Future: Send,
+        S::Error: Into<BoxError>,
+    {
+        Run::new(self, service).until(shutdown).await;
+    }
+}
+
+impl<Q> std::fmt::Debug for Host<Q> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Host")
+            .field("consumer", &self.consumer)
+            .field("concurrency", &self.concurrency)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,450 @@
+//! One run of a host: a loop that owns all there is to know about the messages in hand, and wakes
+//! for what handlers, calls and the clock bring.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::future::Future;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::{Instant, sleep_until};
+use tower::{Service, ServiceExt};
+
+use super::calls::{self, Call, Called};
+use super::job::{Action, Job, Jobs, Slot, State};
+use super::{Host, Judge, Settled};
+use crate::outcome::What;
+use crate::port::{Queue, QueueError, Received};
+use crate::{BATCH_ENTRIES, Backoff, BoxError, Failure, Lost, Message, Outcome, Verdict};
+
+/// Pauses between receives that fail.
+const RECEIVE_BACKOFF: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(20));
+/// How long settling may go on after the drain time.
+const GRACE: Duration = Duration::from_secs(4);
+/// When nothing is due.
+const IDLE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How a handler's task ended.
+pub(super) enum End {
+    Done(Outcome, Verdict),
+    /// The hold was lost before the service was ready.
+    NotStarted,
+}
+
+type Ended = Result<(Id, End), JoinError>;
+
+enum Event<R> {
+    Shutdown,
+    Time,
+    Called(Called<R>),
+    Ended(Ended),
+}
+
+pub(super) struct Run<Q: Queue, S> {
+    pub(super) host: Host<Q>,
+    service: S,
+    pub(super) jobs: Jobs<Q::Receipt>,
+    pub(super) calls: FuturesUnordered<Call<Q::Receipt>>,
+    tasks: JoinSet<End>,
+    slots: BTreeMap<Id, Slot>,
+    ready: VecDeque<Slot>,
+    /// When a job is to be looked at again: a pause is over, or settling it is tried again.
+    pub(super) timers: BTreeSet<(Instant, Slot)>,
+    pub(super) deletes: VecDeque<Slot>,
+    pub(super) delete_by: Option<Instant>,
+    pub(super) releases: Vec<(Slot, Duration)>,
+    pub(super) letters: Vec<(Slot, String)>,
+    /// When the heartbeat is due.
+    pub(super) beat: Option<Instant>,
+    polling: bool,
+    poll_at: Instant,
+    failed_polls: u32,
+    /// Since the shutdown began: until when handlers may run.
+    drain_until: Option<Instant>,
+    aborted: bool,
+}
+
+impl<Q, S> Run<Q, S>
+where
+    Q: Queue,
+    S: Service<Message, Response = Outcome> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Into<BoxError>,
+{
+    pub(super) fn new(host: Host<Q>, service: S) -> Self {
+        Self {
+            host,
+            service,
+            jobs: Jobs::new(),
+            calls: FuturesUnordered::new(),
+            tasks: JoinSet::new(),
+            slots: BTreeMap::new(),
+            ready: VecDeque::new(),
+            timers: BTreeSet::new(),
+            deletes: VecDeque::new(),
+            delete_by: None,
+            releases: Vec::new(),
+            letters: Vec::new(),
+            beat: None,
+            polling: false,
+            poll_at: Instant::now(),
+            failed_polls: 0,
+            drain_until: None,
+            aborted: false,
+        }
+    }
+
+    pub(super) async fn until(mut self, shutdown: impl Future<Output = ()>) {
+        let mut shutdown = std::pin::pin!(shutdown);
+        loop {
+            self.start();
+            self.flush();
+            self.poll();
+            if self.is_over() {
+                return;
+            }
+            let next = self.next_time();
+            let event = tokio::select! {
+                biased;
+                () = &mut shutdown, if self.drain_until.is_none() => Event::Shutdown,
+                () = sleep_until(next) => Event::Time,
+                Some(called) = self.calls.next(), if !self.calls.is_empty() => Event::Called(called),
+                Some(ended) = self.tasks.join_next_with_id(), if !self.tasks.is_empty() => Event::Ended(ended),
+            };
+            match event {
+                Event::Shutdown => self.stop(),
+                Event::Time => self.tick(),
+                Event::Called(called) => self.called(called),
+                Event::Ended(ended) => self.ended(ended),
+            }
+        }
+    }
+
+    fn next_time(&self) -> Instant {
+        let now = Instant::now();
+        let poll =
+            (!self.polling && self.drain_until.is_none() && self.poll_at > now).then_some(self.poll_at);
+        let end = self
+            .drain_until
+            .map(|drain| if self.aborted { drain + GRACE } else { drain });
+        let timer = self.timers.first().map(|(at, _)| *at);
+        [poll, end, timer, self.beat, self.delete_by]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(now + IDLE)
+    }
+
+    fn is_over(&self) -> bool {
+        let Some(drain) = self.drain_until else {
+            return false;
+        };
+        let now = Instant::now();
+        let left = self.jobs.len();
+        if left > 0 && now >= drain + GRACE {
+            tracing::warn!(consumer = %self.host.consumer, left, "stopped before all messages were settled");
+            return true;
+        }
+        left == 0 && (!self.polling || now >= drain)
+    }
+
+    fn tick(&mut self) {
+        let now = Instant::now();
+        if self.drain_until.is_some_and(|drain| now >= drain) && !self.aborted {
+            self.aborted = true;
+            self.tasks.abort_all();
+        }
+        while let Some(&(at, slot)) = self.timers.first()
+            && at <= now
+        {
+            self.timers.pop_first();
+            match self.jobs.get(slot).map(|job| job.state) {
+                Some(State::Pausing(_)) => self.make_ready(slot),
+                Some(State::Settling) => self.settle_now(slot),
+                _ => {}
+            }
+        }
+        if self.beat.is_some_and(|beat| now >= beat) {
+            self.heartbeat();
+        }
+    }
+
+    /// Asks for as many messages as there are free places.
+    fn poll(&mut self) {
+        if self.polling || self.drain_until.is_some() || Instant::now() < self.poll_at {
+            return;
+        }
+        let places = self.host.concurrency.saturating_sub(self.jobs.active());
+        let max = places
+            .min(self.host.kept.saturating_sub(self.jobs.len()))
+            .min(BATCH_ENTRIES);
+        if max > 0 {
+            self.polling = true;
+            self.calls
+                .push(calls::receive(&self.host.queue, max, self.host.poll));
+        }
+    }
+
+    fn called(&mut self, called: Called<Q::Receipt>) {
+        match called {
+            Called::Received(received) => {
+                self.polling = false;
+                self.received(received);
+            }
+            Called::Extended(results, called) => self.extended(results, called),
+            Called::Deleted(results) => self.deleted(results),
+            Called::Released(results) => self.released(results),
+            Called::DeadLettered(results) => self.dead_lettered(results),
+        }
+    }
+
+    fn received(&mut self, received: Result<Vec<Received<Q::Receipt>>, QueueError>) {
+        match received {
+            Ok(received) => {
+                self.failed_polls = 0;
+                received.into_iter().for_each(|received| self.take(received));
+            }
+            Err(error) => {
+                self.failed_polls = self.failed_polls.saturating_add(1);
+                let pause = RECEIVE_BACKOFF.delay(self.failed_polls);
+                self.poll_at = Instant::now() + pause;
+                tracing::warn!(consumer = %self.host.consumer, %error, ?pause, "receiving failed");
+            }
+        }
+    }
+
+    fn take(&mut self, Received { message, receipt }: Received<Q::Receipt>) {
+        let now = Instant::now();
+        let visibility = self.host.visibility_timeout;
+        let known = self.jobs.of_message(&message.id);
+        if let Some(slot) = known
+            && let Some(job) = self.jobs.get_mut(slot)
+            && job.state != State::Settling
+        {
+            job.received_again(&message, receipt, visibility, now);
+            self.beat_by(now + visibility / 2);
+            return;
+        }
+        let slot = self.jobs.add(Job::new(message, receipt, visibility, now));
+        self.beat_by(now + visibility / 2);
+        if known.is_some() {
+            // Handled, and its deletion came too late for this receive.
+            self.leave(slot, Action::Delete);
+        } else if self.drain_until.is_some() {
+            self.leave(slot, Action::Release(Duration::ZERO));
+        } else if self.jobs.get(slot).is_some_and(|job| job.state == State::Ready) {
+            self.ready.push_back(slot);
+        }
+    }
+
+    fn make_ready(&mut self, slot: Slot) {
+        if let Some(job) = self.jobs.get_mut(slot) {
+            job.state = State::Ready;
+            self.ready.push_back(slot);
+        }
+    }
+
+    /// Starts what is ready, as far as there are places.
+    fn start(&mut self) {
+        while self.tasks.len() < self.host.concurrency
+            && let Some(slot) = self.ready.pop_front()
+        {
+            let Some(job) = self.jobs.get_mut(slot).filter(|job| job.state == State::Ready) else {
+                continue;
+            };
+            let (lose, lost) = Lost::new();
+            job.state = State::Running;
+            job.lose = Some(lose);
+            let mut message = job.message.clone();
+            message.receive_count = job.attempt();
+            message.lost = lost;
+            let task = self
+                .tasks
+                .spawn(handle(self.host.judge.clone(), self.service.clone(), message));
+            self.slots.insert(task.id(), slot);
+        }
+    }
+
+    fn ended(&mut self, ended: Ended) {
+        let id = match &ended {
+            Ok((id, _)) => *id,
+            Err(error) => error.id(),
+        };
+        let Some(slot) = self.slots.remove(&id) else {
+            return;
+        };
+        let Some(job) = self.jobs.get_mut(slot) else {
+            return;
+        };
+        job.lose = None;
+        let (outcome, verdict) = match ended {
+            Ok((_, End::Done(outcome, verdict))) => (outcome, verdict),
+            Ok((_, End::NotStarted)) => return self.lost(slot),
+            // Aborted at the end of the drain time.
+            Err(error) if error.is_cancelled() => return self.leave(slot, Action::Release(Duration::ZERO)),
+            // A layer panicked outside of the router.
+            Err(error) => {
+                let outcome = Outcome::failed(None, Failure::retry(error));
+                let mut message = job.message.clone();
+                message.receive_count = job.attempt();
+                let verdict = outcome.verdict(&message, &self.host.judge.policy, self.host.judge.clock.now());
+                (outcome, verdict)
+            }
+        };
+        if let Some(observe) = &self.host.observe {
+            let consumer = &*self.host.consumer;
+            let (message, attempt) = (&job.message, job.attempt());
+            observe(&Settled {
+                consumer,
+                message,
+                attempt,
+                outcome: &outcome,
+                verdict: &verdict,
+            });
+        }
+        log(&self.host.consumer, job, &outcome, &verdict);
+        self.decided(slot, verdict);
+    }
+
+    /// Acts on a verdict.
+    fn decided(&mut self, slot: Slot, verdict: Verdict) {
+        let Some(job) = self.jobs.get(slot) else { return };
+        let in_place = job.group.is_some() && self.drain_until.is_none();
+        if job.lost && verdict != Verdict::Delete {
+            // Somebody else may have it by now, and what came behind it since is next.
+            let next = self.jobs.leave_group(slot);
+            self.jobs.remove(slot);
+            return self.begin(next);
+        }
+        match verdict {
+            Verdict::Delete => self.leave(slot, Action::Delete),
+            Verdict::Retry { after } if in_place => {
+                if let Some(job) = self.jobs.get_mut(slot) {
+                    job.tries = job.tries.saturating_add(1);
+                }
+                self.pause(slot, after);
+            }
+            Verdict::Hold { after } if self.drain_until.is_none() => self.pause(slot, after),
+            Verdict::Retry { after } | Verdict::Hold { after } => self.leave(slot, Action::Release(after)),
+            Verdict::DeadLetter { reason } => self.leave(slot, Action::DeadLetter(reason)),
+        }
+    }
+
+    /// Keeps a message for its next try in place.
+    pub(super) fn pause(&mut self, slot: Slot, after: Duration) {
+        let until = Instant::now() + after;
+        if let Some(job) = self.jobs.get_mut(slot) {
+            job.state = State::Pausing(until);
+            self.timers.insert((until, slot));
+        }
+    }
+
+    /// The hold on a message is gone: a handler is told, one that waits is dropped, and those behind
+    /// it in its group are given back, to come again in order.
+    pub(super) fn lost(&mut self, slot: Slot) {
+        let Some(job) = self.jobs.get_mut(slot) else {
+            return;
+        };
+        job.lost = true;
+        tracing::warn!(consumer = %self.host.consumer, message = job.message.id, "lost the hold on a message");
+        if let Some(lose) = &job.lose {
+            lose.raise();
+            self.give_back_behind(slot);
+        } else if job.state != State::Settling {
+            self.gone(slot);
+        }
+    }
+
+    pub(super) fn give_back_behind(&mut self, slot: Slot) {
+        for behind in self.jobs.behind(slot) {
+            self.leave(behind, Action::Release(Duration::ZERO));
+        }
+    }
+
+    /// A message is no longer in hand without being done: those behind it can't be handled either.
+    pub(super) fn gone(&mut self, slot: Slot) {
+        self.give_back_behind(slot);
+        self.jobs.leave_group(slot);
+        self.jobs.remove(slot);
+    }
+
+    /// The one that is first of its group now.
+    pub(super) fn begin(&mut self, next: Option<Slot>) {
+        if let Some(slot) = next
+            && self.jobs.get(slot).is_some_and(|job| job.state == State::Behind)
+        {
+            self.make_ready(slot);
+        }
+    }
+
+    /// Begins the shutdown.
+    fn stop(&mut self) {
+        let now = Instant::now();
+        self.drain_until = Some(now + self.host.drain);
+        // From the last to the first, so that on FIFO no later one is free before an earlier one.
+        let mut waiting: Vec<_> = self.jobs.iter().map(|(slot, job)| (slot, job.state)).collect();
+        waiting.reverse();
+        for (slot, state) in waiting {
+            let after = match state {
+                State::Behind | State::Ready => Duration::ZERO,
+                State::Pausing(until) => until.saturating_duration_since(now),
+                State::Running | State::Settling => continue,
+            };
+            self.leave(slot, Action::Release(after));
+        }
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.tasks.is_empty()
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.drain_until.is_some()
+    }
+}
+
+/// Runs the service for one message, once it is ready, and decides what is to become of it.
+async fn handle<S>(judge: Judge, mut service: S, message: Message) -> End
+where
+    S: Service<Message, Response = Outcome>,
+    S::Error: Into<BoxError>,
+{
+    let lost = message.lost.clone();
+    let mut facts = Message::new("");
+    facts.id.clone_from(&message.id);
+    facts.receive_count = message.receive_count;
+    facts.sent_at = message.sent_at;
+    let ready: Result<(), BoxError> = tokio::select! {
+        biased;
+        () = lost.lost() => return End::NotStarted,
+        ready = service.ready() => ready.map(|_| ()).map_err(Into::into),
+    };
+    let outcome = match ready {
+        Ok(()) => service.call(message).await.map_err(Into::into),
+        Err(error) => Err(error),
+    };
+    let outcome = outcome.unwrap_or_else(|error| Outcome::failed(None, error));
+    let (outcome, verdict) = judge.settle(outcome, &facts).await;
+    End::Done(outcome, verdict)
+}
+
+fn log<R>(consumer: &str, job: &Job<R>, outcome: &Outcome, verdict: &Verdict) {
+    let (message, attempt, what) = (&job.message.id, job.attempt(), outcome.name());
+    match &outcome.what {
+        What::Applied | What::Duplicate | What::Ignored => {
+            tracing::debug!(consumer, message, attempt, outcome = what, "handled");
+        }
+        // What failed, but not why: a reason may quote the payload.
+        _ => {
+            let then = match verdict {
+                Verdict::Delete => "delete",
+                Verdict::Retry { .. } => "retry",
+                Verdict::Hold { .. } => "hold",
+                Verdict::DeadLetter { .. } => "dead letter",
+            };
+            tracing::warn!(consumer, message, attempt, outcome = what, then, "not handled");
+            tracing::debug!(message, reason = outcome.reason(), "why");
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! How messages leave a host: deleted, given back, or given up.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tower::Service;
+
+use super::calls;
+use super::job::{Action, Slot, State};
+use super::run::Run;
+use crate::port::{DeadLetter, Queue, QueueError, Received};
+use crate::{BATCH_ENTRIES, Backoff, BoxError, Message, Outcome};
+
+/// How long a deletion waits for others to go with it.
+const LINGER: Duration = Duration::from_millis(5);
+/// Pauses between tries to settle a message.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
+/// A message is settled at least this often before that is given up, and until its time is over.
+const TRIES: u32 = 4;
+
+impl<Q, S> Run<Q, S>
+where
+    Q: Queue,
+    S: Service<Message, Response = Outcome> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Into<BoxError>,
+{
+    /// Takes a message out of the heartbeat and settles it, after an extension that is under way.
+    pub(super) fn leave(&mut self, slot: Slot, action: Action) {
+        let Some(job) = self.jobs.get_mut(slot).filter(|job| job.state != State::Settling) else {
+            return;
+        };
+        job.state = State::Settling;
+        job.action = Some(action.clone());
+        let extending = job.extending;
+        match action {
+            // The next of its group need not wait for the deletion.
+            Action::Delete => {
+                let next = self.jobs.leave_group(slot);
+                self.begin(next);
+            }
+            Action::Release(_) => {
+                self.give_back_behind(slot);
+                self.jobs.leave_group(slot);
+                self.jobs.forget_message(slot);
+            }
+            // Those behind it wait until it is safe.
+            Action::DeadLetter(_) => self.jobs.forget_message(slot),
+        }
+        if !extending {
+            self.settle_now(slot);
+        }
+    }
+
+    /// Lines a message up for the next calls.
+    pub(super) fn settle_now(&mut self, slot: Slot) {
+        let now = Instant::now();
+        let Some(job) = self.jobs.get(slot) else { return };
+        match job.action.clone() {
+            Some(Action::Delete) => {
+                self.deletes.push_back(slot);
+                self.delete_by.get_or_insert(now + LINGER);
+            }
+            Some(Action::Release(after)) => self.releases.push((slot, after.min(job.left(now)))),
+            Some(Action::DeadLetter(reason)) => self.letters.push((slot, reason)),
+            None => {}
+        }
+    }
+
+    pub(super) fn deleted(&mut self, results: Vec<(Slot, Result<(), QueueError>)>) {
+        for (slot, result) in results {
+            match result {
+                Err(error) if error.is_retryable() => self.settle_later(slot, &error),
+                // Not held: received again since, and then it is deleted with that receipt.
+                Ok(()) | Err(QueueError::NotHeld { .. }) => drop(self.jobs.remove(slot)),
+                Err(error) => self.give_up(slot, &error),
+            }
+        }
+    }
+
+    pub(super) fn released(&mut self, results: Vec<(Slot, Result<(), QueueError>)>) {
+        for (slot, result) in results {
+            match result {
+                Err(error) if error.is_retryable() => self.settle_later(slot, &error),
+                Ok(()) | Err(QueueError::NotHeld { .. }) => drop(self.jobs.remove(slot)),
+                Err(error) => self.give_up(slot, &error),
+            }
+        }
+    }
+
+    pub(super) fn dead_lettered(&mut self, results: Vec<(Slot, Result<(), QueueError>)>) {
+        for (slot, result) in results {
+            match result {
+                Ok(()) => {
+                    let next = self.jobs.leave_group(slot);
+                    self.jobs.remove(slot);
+                    self.begin(next);
+                }
+                Err(QueueError::NotHeld { .. }) => self.gone(slot),
+                Err(error) if error.is_retryable() => self.settle_later(slot, &error),
+                Err(error) => self.keep_without_dead_letter(slot, &error),
+            }
+        }
+    }
+
+    /// There is nowhere to put it: it comes again, or on FIFO stays where it is, with a pause.
+    fn keep_without_dead_letter(&mut self, slot: Slot, error: &QueueError) {
+        let stopping = self.is_stopping();
+        let Some(job) = self.jobs.get_mut(slot) else {
+            return;
+        };
+        tracing::error!(message = job.message.id, %error, "a dead letter could not be put away");
+        let after = self.host.judge.policy.backoff.delay(job.attempt());
+        job.state = State::Running;
+        job.action = None;
+        if job.group.is_none() || stopping {
+            self.leave(slot, Action::Release(after));
+            return;
+        }
+        job.tries = job.tries.saturating_add(1);
+        let beat = job.beat;
+        self.jobs.remember_message(slot);
+        self.pause(slot, after);
+        self.beat_by(beat);
+    }
+
+    /// Tries again after a pause, until the message's time is over.
+    fn settle_later(&mut self, slot: Slot, error: &QueueError) {
+        let now = Instant::now();
+        let Some(job) = self.jobs.get_mut(slot) else {
+            return;
+        };
+        job.settle_tries += 1;
+        if job.settle_tries >= TRIES && now >= job.expires {
+            return self.give_up(slot, error);
+        }
+        let at = now + BACKOFF.delay(job.settle_tries);
+        self.timers.insert((at, slot));
+    }
+
+    /// It comes again by itself.
+    fn give_up(&mut self, slot: Slot, error: &QueueError) {
+        let message = self.jobs.get(slot).map(|job| job.message.id.as_str());
+        tracing::warn!(consumer = %self.host.consumer, message, %error, "a message could not be settled");
+        self.gone(slot);
+    }
+
+    /// Makes the calls that have gathered.
+    pub(super) fn flush(&mut self) {
+        let due =
+            self.delete_by.is_some_and(|by| Instant::now() >= by) || self.is_idle() || self.is_stopping();
+        while self.deletes.len() >= BATCH_ENTRIES || (due && !self.deletes.is_empty()) {
+            let mut entries = Vec::new();
+            let mut receipts = 0;
+            while let Some(job) = self.deletes.front().and_then(|slot| self.jobs.get(*slot)) {
+                if receipts > 0 && receipts + 1 + job.older.len() > BATCH_ENTRIES {
+                    break;
+                }
+                receipts += 1 + job.older.len();
+                let all = std::iter::once(job.receipt.clone()).chain(job.older.iter().cloned());
+                entries.extend(self.deletes.pop_front().map(|slot| (slot, all.collect())));
+            }
+            self.calls.push(calls::delete(&self.host.queue, entries));
+        }
+        if self.deletes.is_empty() {
+            self.delete_by = None;
+        }
+        while !self.releases.is_empty() {
+            let part: Vec<_> = self
+                .releases
+                .drain(..self.releases.len().min(BATCH_ENTRIES))
+                .collect();
+            let jobs = &self.jobs;
+            let entry = |(slot, after)| Some((slot, (jobs.get(slot)?.receipt.clone(), after)));
+            let entries = part.into_iter().filter_map(entry).collect();
+            self.calls.push(calls::release(&self.host.queue, entries));
+        }
+        while !self.letters.is_empty() {
+            let part: Vec<_> = self
+                .letters
+                .drain(..self.letters.len().min(BATCH_ENTRIES))
+                .collect();
+            let (jobs, consumer) = (&self.jobs, &self.host.consumer);
+            let entry = |(slot, reason)| {
+                let job = jobs.get(slot)?;
+                let letter = DeadLetter {
+                    reason,
+                    consumer: consumer.to_string(),
+                    attempts: job.attempt(),
+                };
+                let received = Received {
+                    message: job.message.clone(),
+                    receipt: job.receipt.clone(),
+                };
+                Some((slot, (received, letter)))
+            };
+            let entries = part.into_iter().filter_map(entry).collect();
+            self.calls.push(calls::dead_letter(&self.host.queue, entries));
+        }
+    }
+}
