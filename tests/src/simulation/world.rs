@@ -1,0 +1,206 @@
+//! One run from its first order to its audit.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use anyhow::Context;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::AttributeValue;
+use fanfare::fault::Life;
+use fanfare::memory::Broker;
+use fanfare::{Clock, Topology};
+use fanfare_local::Dynamo;
+use fanfare_store::{Inbox, Relay, Store};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::audit::{self, Problem, ProblemKind, problem};
+use super::model::Scenario;
+use super::provider::Provider;
+use super::shop::{self, Gaps, Parts};
+use super::weather::Weather;
+use super::{RECORDS, Report, Simulation, process, producers, table};
+
+/// What the processes and producers of one run share: what survives them.
+pub(super) struct World {
+    pub(super) broker: Broker,
+    pub(super) dynamo: Dynamo,
+    pub(super) clock: Clock,
+    simulation: Simulation,
+    provider: Provider,
+    gaps: Gaps,
+    ledger_receives: u32,
+}
+
+impl World {
+    pub(super) fn store(&self, client: Client) -> Store {
+        let store = Store::new(client, RECORDS).clock(self.clock.clone()).shards(1);
+        match self.simulation.mutation {
+            Some(mutation) => store.mutate(mutation),
+            None => store,
+        }
+    }
+
+    pub(super) fn parts(&self, process: &str, client: Client, inbox: Inbox) -> Parts {
+        Parts {
+            process: process.into(),
+            client,
+            inbox,
+            provider: self.provider.clone(),
+            gaps: self.gaps.clone(),
+            ledger_receives: self.ledger_receives,
+        }
+    }
+}
+
+/// A calm shop has its dead letters redriven until nothing moves; it is to be quiet within this time.
+const QUIET_WITHIN: Duration = Duration::from_secs(4 * 60 * 60);
+
+pub(super) async fn run(simulation: Simulation) -> anyhow::Result<Report> {
+    let start = Instant::now();
+    let mut random = fastrand::Rng::with_seed(simulation.seed);
+    let scenario = Scenario::drawn(&mut random);
+    let weather = Weather::drawn(
+        &mut random,
+        &["east", "west", "web", "kiosk", "counter"],
+        simulation.calm,
+    );
+    let world = Arc::new(set_up(simulation, &weather, &mut random)?);
+    let observer = world.dynamo.client(&Life::new("observer"));
+    prepare(&world, &observer, &scenario).await?;
+    let store = world.store(observer.clone());
+    let topology = shop::app(&world.parts("observer", observer.clone(), store.inbox())).topology()?;
+    fanfare::memory::set_up(&world.broker, &topology)?;
+
+    let (stop, stopped) = watch::channel(false);
+    let processes: Vec<_> = weather.processes[..2]
+        .iter()
+        .map(|plans| tokio::spawn(process::run(world.clone(), plans.clone(), stopped.clone())))
+        .collect();
+    let storm_for = Duration::from_secs(random.u64(30..120));
+    let mut storm = {
+        let (weather, random) = (weather.clone(), random.fork());
+        let calm = simulation.calm;
+        tokio::spawn(async move {
+            if calm {
+                std::future::pending::<()>().await;
+            }
+            weather.cut_off(random).await;
+        })
+    };
+    let placing = producers::all(&world, &weather, &scenario);
+    let placed = tokio::time::timeout(QUIET_WITHIN, async {
+        let (placed, ()) = tokio::join!(placing, tokio::time::sleep(storm_for));
+        placed
+    });
+    let mut kills = placed.await.context("the orders were never placed")??;
+    storm.abort();
+    // The task may be in the middle of a call to nothing but the plans.
+    let _ = (&mut storm).await;
+    weather.stop();
+    world.provider.calm_down();
+
+    // No relay is made of it, which would take the wake from nobody; it only looks.
+    let mut problems = Vec::new();
+    let (redriven, restless) = quiet(&world, &topology, &store.relay(process::publisher(&world))).await?;
+    problems.extend(restless);
+    stop.send_replace(true);
+    for process in processes {
+        let ended = tokio::time::timeout(Duration::from_secs(120), process).await;
+        kills += ended.context("a process did not stop")???;
+    }
+    let contents = table::read(&observer).await?;
+    problems.extend(audit::audit(&scenario, &contents, &world.provider));
+    problems.extend(gaps(&world, redriven.get("bookkeeping").copied().unwrap_or(0)));
+    Ok(Report {
+        seed: simulation.seed,
+        problems,
+        trace: weather.trace(),
+        injected: weather.injected(),
+        kills,
+        redriven: redriven.values().sum(),
+        overlaps: world.provider.overlaps(),
+        took: start.elapsed(),
+    })
+}
+
+fn set_up(simulation: Simulation, weather: &Weather, random: &mut fastrand::Rng) -> anyhow::Result<World> {
+    // A Tuesday in 2025.
+    let clock = Clock::tokio(SystemTime::UNIX_EPOCH + Duration::from_secs(1_750_000_000));
+    Ok(World {
+        broker: Broker::new(clock.clone(), weather.broker.clone()),
+        dynamo: Dynamo::memory(clock.clone())?,
+        provider: Provider::new(clock.clone(), random.bool()),
+        gaps: Gaps::default(),
+        // Few in some runs, so that postings become dead letters and are redriven; in the others
+        // nothing may ever come out of order.
+        ledger_receives: [1_000, 1_000, 3][random.usize(0..3)],
+        clock,
+        simulation,
+    })
+}
+
+async fn prepare(world: &World, client: &Client, scenario: &Scenario) -> anyhow::Result<()> {
+    table::create(client).await?;
+    world.store(client.clone()).create_table().await?;
+    for (article, count) in &scenario.supply {
+        client
+            .put_item()
+            .table_name(table::TABLE)
+            .item("id", table::id("shelf", article))
+            .item("left", AttributeValue::N(count.to_string()))
+            .send()
+            .await?;
+    }
+    Ok(())
+}
+
+/// Redrives dead letters until there are none, nothing is in a queue and nothing waits to be
+/// published. Says how many were redriven of each consumer, and what never came to rest.
+async fn quiet(
+    world: &World,
+    topology: &Topology,
+    relay: &Relay,
+) -> anyhow::Result<(BTreeMap<String, usize>, Option<Problem>)> {
+    let start = Instant::now();
+    let mut redriven = BTreeMap::new();
+    loop {
+        let mut restless = Vec::new();
+        for consumer in &topology.consumers {
+            let queue = process::queue_of(consumer);
+            let counts = world.broker.counts(&queue)?;
+            if counts.total() + counts.dead > 0 {
+                restless.push(format!("{queue} has {counts:?}"));
+            }
+            if counts.dead > 0 {
+                let moved = world
+                    .broker
+                    .redrive(&fanfare::dead_letter_name(&queue), None, usize::MAX)?
+                    .moved;
+                *redriven.entry(consumer.name.clone()).or_default() += moved;
+            }
+        }
+        let status = relay.status().await?;
+        if status.pending + status.parked > 0 {
+            restless.push(format!("the outbox has {status:?}"));
+        }
+        if restless.is_empty() {
+            return Ok((redriven, None));
+        }
+        if start.elapsed() > QUIET_WITHIN {
+            let text = format!("after {:?}: {}", start.elapsed(), restless.join(", "));
+            return Ok((redriven, Some(problem(ProblemKind::Wrong, text))));
+        }
+        tokio::time::sleep(Duration::from_secs(5)).await;
+    }
+}
+
+/// Only dead letters may break the order of an account.
+fn gaps(world: &World, dead_letters: usize) -> Vec<Problem> {
+    let gaps = world.gaps.all();
+    gaps.into_iter()
+        .filter(|_| dead_letters == 0)
+        .map(|gap| problem(ProblemKind::Wrong, format!("out of order: {gap}")))
+        .collect()
+}

@@ -1,0 +1,131 @@
+//! The simulated shop under many seeds, and the proof that a seed replays.
+
+use std::path::Path;
+use std::process::Command;
+
+use fanfare_tests::simulation::{Report, Simulation};
+
+/// How many seeds the normal run takes; `FANFARE_SEEDS` sets another number:
+/// `FANFARE_SEEDS=10000 cargo test -p fanfare-tests --test simulation seeds`.
+const SEEDS: u64 = 500;
+
+fn number(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    Some(
+        text.parse()
+            .unwrap_or_else(|_| panic!("{variable}={text} is no number")),
+    )
+}
+
+/// Runs the seeds of one half; the halves are two tests, for two threads.
+fn half(half: u64) {
+    let seeds = (0..number("FANFARE_SEEDS").unwrap_or(SEEDS)).filter(|seed| seed % 2 == half);
+    let failed: Vec<Report> = seeds
+        .map(|seed| {
+            Simulation::seeded(seed)
+                .run()
+                .unwrap_or_else(|error| panic!("seed {seed}: {error:?}"))
+        })
+        .filter(|report| !report.problems.is_empty())
+        .collect();
+    for report in &failed {
+        println!("{report}\n");
+    }
+    assert!(failed.is_empty(), "{} seeds failed", failed.len());
+}
+
+#[test]
+fn every_audit_is_exact_for_even_seeds() {
+    half(0);
+}
+
+#[test]
+fn every_audit_is_exact_for_odd_seeds() {
+    half(1);
+}
+
+/// `FANFARE_SEED` says which one, `FANFARE_TRACE` where to write its calls.
+#[test]
+fn one_seed() {
+    let seed = number("FANFARE_SEED").unwrap_or(1);
+    let report = Simulation::seeded(seed).run().unwrap();
+    println!("{report}");
+    if let Ok(path) = std::env::var("FANFARE_TRACE") {
+        std::fs::write(path, report.trace.join("\n")).unwrap();
+    }
+    assert!(report.problems.is_empty(), "seed {seed} failed");
+}
+
+fn trace_in_a_process_of_its_own(seed: u64, path: &Path) -> Vec<u8> {
+    let ended = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "one_seed"])
+        .env("FANFARE_SEED", seed.to_string())
+        .env("FANFARE_TRACE", path)
+        .output()
+        .unwrap();
+    assert!(
+        ended.status.success(),
+        "{}",
+        String::from_utf8_lossy(&ended.stdout)
+    );
+    std::fs::read(path).unwrap()
+}
+
+#[test]
+fn a_seed_makes_the_same_calls_in_two_processes() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut traces = Vec::new();
+    for seed in [1, 2, 3] {
+        let first = trace_in_a_process_of_its_own(seed, &folder.path().join("first"));
+        let second = trace_in_a_process_of_its_own(seed, &folder.path().join("second"));
+        let lines = first.split(|byte| *byte == b'\n').count();
+        assert!(lines > 300, "only {lines} calls under seed {seed}");
+        let differs = first
+            .split(|byte| *byte == b'\n')
+            .zip(second.split(|byte| *byte == b'\n'))
+            .position(|(first, second)| first != second);
+        assert!(
+            first == second,
+            "seed {seed} differs from call {differs:?} on, of {lines}"
+        );
+        traces.push(first);
+    }
+    traces.dedup();
+    assert_eq!(traces.len(), 3, "other seeds make other calls");
+}
+
+#[test]
+fn a_run_meets_every_kind_of_fault() {
+    let mut injected = std::collections::BTreeMap::new();
+    let (mut kills, mut redriven, mut overlaps) = (0, 0, 0);
+    for seed in 0..20 {
+        let report = Simulation::seeded(seed).run().unwrap();
+        for (fault, count) in report.injected {
+            *injected.entry(fault).or_insert(0) += count;
+        }
+        kills += report.kills;
+        redriven += report.redriven;
+        overlaps += report.overlaps;
+    }
+    println!("{kills} kills, {redriven} redriven, {overlaps} overlaps, {injected:?}");
+    for fault in fanfare::fault::Fault::ALL {
+        assert!(
+            injected.contains_key(fault.name()),
+            "no {} in twenty seeds",
+            fault.name()
+        );
+    }
+    assert!(kills > 20, "{kills} kills");
+    assert!(
+        redriven > 0 && overlaps > 0,
+        "{redriven} redriven, {overlaps} overlaps"
+    );
+}
+
+#[test]
+fn nothing_is_redriven_or_killed_on_a_calm_day() {
+    let report = Simulation::seeded(1).calm().run().unwrap();
+    assert!(report.problems.is_empty(), "{report}");
+    assert_eq!((report.kills, report.redriven), (0, 0), "{report}");
+    assert!(report.injected.is_empty(), "{report}");
+}
