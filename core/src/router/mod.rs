@@ -195,7 +195,8 @@ impl Router {
     }
 
     /// Wraps the handling of each message in a tower layer: a timeout, a concurrency or rate limit,
-    /// one's own. Layers added later are further out. An error of a layer is a failed attempt.
+    /// one's own. Layers added later are further out. An error of a layer is a failed attempt. A
+    /// service that can't be cloned, such as tower's rate limit, goes behind tower's `buffer`.
     ///
     /// ```
     /// # use std::time::Duration;
