@@ -29,9 +29,17 @@ impl<P> Faulty<P> {
     }
 
     /// Leaves some entries of a batch out, as a service does that answers one in part: says which.
+    /// At least one is left out, and one is not.
     fn left_out(&self, call: &str, entries: usize) -> Vec<bool> {
-        let some = entries > 1 && self.plan.draw(call, &[Fault::PartialBatch]).is_some();
-        (0..entries).map(|_| some && self.plan.below(2) == 1).collect()
+        if entries < 2 || self.plan.draw(call, &[Fault::PartialBatch]).is_none() {
+            return vec![false; entries];
+        }
+        let mut out: Vec<_> = (0..entries).map(|_| self.plan.below(2) == 1).collect();
+        if out.iter().all(|entry| *entry == out[0]) {
+            let other = usize::try_from(self.plan.below(entries as u64)).unwrap_or_default();
+            out[other] = !out[other];
+        }
+        out
     }
 
     /// Makes a batch call under the plan, one result per entry.
@@ -40,38 +48,28 @@ impl<P> Faulty<P> {
         call: &str,
         entries: Vec<E>,
         make: impl FnOnce(Vec<E>) -> F,
-        refuse: impl Fn(&'static str) -> R,
+        refuse: impl Fn(usize, &'static str) -> R,
     ) -> Vec<Result<T, R>>
     where
         F: Future<Output = Vec<Result<T, R>>>,
     {
         self.life.check().await;
         let left_out = self.left_out(call, entries.len());
-        let mut made = Vec::with_capacity(entries.len());
-        for (entry, out) in entries.into_iter().zip(&left_out) {
-            if !out {
-                made.push(entry);
-            }
-        }
-        let count = made.len();
-        let mut results = match self.plan.around(&self.life, call, &CALL, make(made)).await {
-            Call::Answered(results) => results.into_iter(),
-            Call::Lost => (0..count)
-                .map(|_| Err(refuse("no answer")))
-                .collect::<Vec<_>>()
-                .into_iter(),
-            Call::Throttled => (0..count)
-                .map(|_| Err(refuse("throttled")))
-                .collect::<Vec<_>>()
-                .into_iter(),
+        let taken = entries.into_iter().zip(&left_out);
+        let taken = taken.filter_map(|(entry, out)| (!out).then_some(entry)).collect();
+        // Made within: some ports act before their future is first polled.
+        let made = async { make(taken).await };
+        let (mut results, otherwise) = match self.plan.around(&self.life, call, &CALL, made).await {
+            Call::Answered(results) => (results.into_iter(), "no answer for this entry"),
+            Call::Lost => (Vec::new().into_iter(), "no answer"),
+            Call::Throttled => (Vec::new().into_iter(), "throttled"),
         };
         left_out
             .into_iter()
-            .map(|out| match out {
-                true => Err(refuse("this entry of the batch failed")),
-                false => results
-                    .next()
-                    .unwrap_or_else(|| Err(refuse("no answer for this entry"))),
+            .enumerate()
+            .map(|(entry, out)| match out {
+                true => Err(refuse(entry, "this entry of the batch failed")),
+                false => results.next().unwrap_or_else(|| Err(refuse(entry, otherwise))),
             })
             .collect()
     }
@@ -79,16 +77,16 @@ impl<P> Faulty<P> {
 
 impl<P: Publish> Publish for Faulty<P> {
     fn publish(&self, outgoing: Vec<Outgoing>) -> BoxFuture<'_, Vec<Result<(), PublishError>>> {
-        let destination = outgoing
-            .first()
-            .map(|first| first.destination.to_string())
-            .unwrap_or_default();
+        let to: Vec<_> = outgoing
+            .iter()
+            .map(|outgoing| outgoing.destination.to_string())
+            .collect();
         Box::pin(self.batch(
             "publish",
             outgoing,
             |outgoing| self.inner.publish(outgoing),
-            move |reason| PublishError::Retryable {
-                destination: destination.clone(),
+            move |entry, reason| PublishError::Retryable {
+                destination: to[entry].clone(),
                 reason: reason.into(),
                 source: None,
             },
@@ -96,8 +94,8 @@ impl<P: Publish> Publish for Faulty<P> {
     }
 }
 
-fn refused(call: &'static str) -> impl Fn(&'static str) -> QueueError {
-    move |reason| QueueError::Retryable {
+fn refused(call: &'static str) -> impl Fn(usize, &'static str) -> QueueError {
+    move |_, reason| QueueError::Retryable {
         call,
         queue: "faulty".into(),
         reason: reason.into(),
@@ -108,14 +106,11 @@ impl<Q: Queue> Queue for Faulty<Q> {
     type Receipt = Q::Receipt;
 
     async fn receive(&self, max: usize, wait: Duration) -> Result<Vec<Received<Q::Receipt>>, QueueError> {
-        match self
-            .plan
-            .around(&self.life, "receive", &CALL, self.inner.receive(max, wait))
-            .await
-        {
+        let receive = async { self.inner.receive(max, wait).await };
+        match self.plan.around(&self.life, "receive", &CALL, receive).await {
             Call::Answered(received) => received,
-            Call::Lost => Err(refused("receive")("no answer")),
-            Call::Throttled => Err(refused("receive")("throttled")),
+            Call::Lost => Err(refused("receive")(0, "no answer")),
+            Call::Throttled => Err(refused("receive")(0, "throttled")),
         }
     }
 

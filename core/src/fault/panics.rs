@@ -54,13 +54,15 @@ where
     }
 
     fn call(&mut self, request: R) -> Self::Future {
-        let fault = self.plan.draw("handler", &[Fault::Panic]);
-        let after = fault.is_some() && self.plan.below(2) == 1;
+        let panics = self.plan.draw("handler", &[Fault::Panic]).is_some();
+        let after = panics && self.plan.below(2) == 1;
+        if panics && !after {
+            return Box::pin(async {
+                std::panic::panic_any("the fault plan's panic, before the handler");
+            });
+        }
         let done = self.inner.call(request);
         Box::pin(async move {
-            if fault.is_some() && !after {
-                std::panic::panic_any("the fault plan's panic, before the handler");
-            }
             let outcome = done.await;
             if after {
                 std::panic::panic_any("the fault plan's panic, after the handler");
