@@ -1,0 +1,126 @@
+//! Hosts: one a consumer, each with its own relay, killed and started anew as the fault plan wills.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use fanfare::fault::Life;
+use fanfare::memory::Host;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::queues;
+use super::world::World;
+
+/// How long a killed host is away.
+pub(super) const AWAY: Duration = Duration::from_millis(250);
+
+/// How long a receive waits, and so a shutdown for it.
+const POLL: Duration = Duration::from_millis(500);
+
+/// How many messages a host handles at a time.
+const CONCURRENCY: usize = 32;
+
+/// The signal that hosts are to stop.
+#[derive(Clone)]
+pub(super) struct Stopped(watch::Receiver<bool>);
+
+impl Stopped {
+    /// Resolves when it comes.
+    pub(super) async fn wait(mut self) {
+        // An error is the end of who would say so, and means the same.
+        let _ = self.0.wait_for(|stopped| *stopped).await;
+    }
+}
+
+/// All hosts of a run.
+pub(super) struct Hosts {
+    stop: watch::Sender<bool>,
+    running: JoinSet<anyhow::Result<()>>,
+}
+
+impl Hosts {
+    /// Starts a host for each consumer.
+    pub(super) fn start(world: &Arc<World>) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        let mut running = JoinSet::new();
+        for consumer in &world.topology.consumers {
+            let host = Served {
+                world: Arc::clone(world),
+                consumer: consumer.name.clone(),
+                queue: queues::name(&world.topology, consumer),
+                stopped: Stopped(stopped.clone()),
+            };
+            running.spawn(host.run());
+        }
+        Self { stop, running }
+    }
+
+    /// Adds a host that is made here.
+    pub(super) fn add<F>(&mut self, host: impl FnOnce(Stopped) -> F)
+    where
+        F: Future<Output = anyhow::Result<()>> + Send + 'static,
+    {
+        self.running.spawn(host(Stopped(self.stop.subscribe())));
+    }
+
+    /// Resolves when a host has ended, which none does by itself.
+    pub(super) async fn ended(&mut self) -> anyhow::Error {
+        match self.running.join_next().await {
+            Some(Ok(Err(error))) => error,
+            Some(Err(error)) => anyhow::Error::new(error).context("a host broke off"),
+            Some(Ok(Ok(()))) | None => anyhow::anyhow!("a host ended by itself"),
+        }
+    }
+
+    /// Lets handlers finish, and waits for all hosts.
+    pub(super) async fn stop(mut self) -> anyhow::Result<()> {
+        self.stop.send_replace(true);
+        while let Some(ended) = self.running.join_next().await {
+            ended.context("a host broke off")??;
+        }
+        Ok(())
+    }
+}
+
+/// A consumer to be served.
+struct Served {
+    world: Arc<World>,
+    consumer: String,
+    queue: String,
+    stopped: Stopped,
+}
+
+impl Served {
+    async fn run(self) -> anyhow::Result<()> {
+        let (ended, kills) = Life::restart(&self.consumer, AWAY, |life| self.live(life)).await;
+        tracing::debug!(consumer = self.consumer, kills, "the host has ended");
+        ended
+    }
+
+    /// One life, with clients, a relay and handlers of its own.
+    fn live(&self, life: Life) -> impl Future<Output = anyhow::Result<()>> + use<'_> {
+        async move {
+            let world = &self.world;
+            let deps = world.deps_in(&life);
+            let relay = world.relay(&deps, &life);
+            let services = world.app(&deps).services()?;
+            let service = services
+                .into_iter()
+                .find(|service| service.consumer() == self.consumer)
+                .with_context(|| format!("there is no consumer {}", self.consumer))?;
+            let counters = world.counters.clone();
+            let host = Host::of(world.queue(&self.queue, &life), &service)
+                .concurrency(CONCURRENCY)
+                .poll(POLL)
+                .completed(Arc::new(deps.store.inbox()))
+                .clock(world.setup.clock.clone())
+                .observe(move |settled| counters.note(settled));
+            let served = host.serve(service, self.stopped.clone().wait());
+            let relayed = relay.run(self.stopped.clone().wait());
+            tokio::join!(served, relayed);
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! The main job: the whole shop in one process, every order placed, and an audit of what came of it.
+
+pub mod audit;
+mod counters;
+mod faults;
+mod hosts;
+mod options;
+mod place;
+mod progress;
+mod queues;
+mod report;
+mod shop;
+mod world;
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+use tokio::time::Instant;
+
+use crate::Order;
+use crate::reader::{self, Input};
+use progress::Progress;
+
+pub use options::Options;
+pub use report::{ConsumerReport, EmailReport, Report};
+pub use shop::Shop;
+pub use world::{Setup, describe};
+
+/// The environment variable with a mail server's URL, to send mails there and not into a folder.
+pub const SMTP: &str = "SHOP_SMTP_URL";
+
+/// Runs the main job: its report goes to `out`, everything else to standard error. Says whether the
+/// audit holds.
+///
+/// # Errors
+/// The orders can't be read, which is found out before anything else is done; or the run broke off.
+pub async fn run(options: Options, out: &mut impl Write) -> anyhow::Result<bool> {
+    let mut input = match &options.orders {
+        Some(file) => reader::read(file)?,
+        None => reader::parse(reader::BUNDLED.0, reader::BUNDLED.1)?,
+    };
+    let listener = match options.serve {
+        Some(port) => Some(listen(port).await?),
+        None => None,
+    };
+    silence_planned_panics();
+    let mut shop = Shop::open(Setup {
+        faults: options.faults,
+        no_dedupe: options.no_dedupe,
+        data: options.data.clone(),
+        stock: options.stock,
+        smtp: std::env::var(SMTP).ok(),
+        ..Setup::default()
+    })
+    .await?;
+    let report = run_orders(&mut shop, &mut input).await?;
+    writeln!(out, "{report}")?;
+    if options.json {
+        writeln!(out, "{}", serde_json::to_string(&report)?)?;
+    }
+    out.flush()?;
+    if let Some(listener) = listener {
+        eprintln!("http://{} until Ctrl-C", listener.local_addr()?);
+        shop.serve(listener, shutdown()).await?;
+    }
+    shop.close().await?;
+    Ok(report.holds)
+}
+
+/// Places what was read, waits until all is done, and audits it.
+async fn run_orders(shop: &mut Shop, input: &mut Input) -> anyhow::Result<Report> {
+    if !shop.earlier().is_empty() {
+        eprintln!(
+            "{} orders are there already; {} events published again",
+            shop.earlier().len(),
+            shop.republished()
+        );
+    }
+    let progress = Progress::new(input.orders.len() as u64, shop.counters())?;
+    let started = Instant::now();
+    let producer = shop.produce(&input.orders);
+    let plan = shop.fault_plan();
+    let placed_and_calm = async {
+        let refused = shop.placed(&producer).await?;
+        shop.quiet().await?;
+        shop.calm().await?;
+        anyhow::Ok(refused)
+    };
+    let refused = tokio::select! {
+        biased;
+        refused = placed_and_calm => refused?,
+        never = progress.show(|| producer.placed(), || plan.injected().values().sum()) => match never {},
+    };
+    progress.clear();
+    let took = shop.counters().last().unwrap_or(started).duration_since(started);
+    for (index, reason) in refused.into_iter().rev() {
+        input.refuse(index, reason);
+    }
+    for rejected in &input.rejected {
+        eprintln!("rejected: {rejected}");
+    }
+    report(shop, input, took).await
+}
+
+async fn report(shop: &Shop, input: &Input, took: Duration) -> anyhow::Result<Report> {
+    let mut orders: BTreeMap<&str, &Order> = BTreeMap::new();
+    for order in shop.earlier().values().chain(&input.orders) {
+        orders.insert(&order.id, order);
+    }
+    let orders: Vec<Order> = orders.into_values().cloned().collect();
+    let mut report = Report::of(&shop.audit(&orders).await?);
+    report.orders = orders.len() as u64;
+    report.rejected = input.rejected.len() as u64;
+    report.faults_injected = shop.faults_injected();
+    for fault in shop.faults_missing() {
+        report.fail(format!(
+            "the fault {} was never injected: give it more orders",
+            fault.name()
+        ));
+    }
+    if let parked @ 1.. = shop.parked().await? {
+        report.fail(format!("{parked} records of the outbox can't be published"));
+    }
+    let mut handled = 0;
+    for (name, counted, dead) in shop.consumers()? {
+        let consumer = report.consumers.entry(name).or_default();
+        consumer.duplicates = counted.duplicates;
+        consumer.retries = counted.retries;
+        consumer.dead = dead;
+        handled += counted.applied + counted.duplicates;
+    }
+    report.seconds = took.as_secs_f64();
+    report.events_per_second = handled as f64 / took.as_secs_f64().max(0.001);
+    report.rss_mb = resident();
+    Ok(report)
+}
+
+async fn listen(port: u16) -> anyhow::Result<TcpListener> {
+    let address = ("127.0.0.1", port);
+    let listener = TcpListener::bind(address).await;
+    listener.with_context(|| format!("can't listen on 127.0.0.1:{port}: is it in use? Try --serve=0"))
+}
+
+/// Resolves at Ctrl-C or SIGTERM.
+async fn shutdown() {
+    let interrupted = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminated) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                biased;
+                _ = terminated.recv() => {}
+                _ = interrupted => {}
+            }
+            return;
+        }
+    }
+    let _ = interrupted.await;
+}
+
+/// Leaves panics that the fault plan wills out of standard error; all others are written as always.
+fn silence_planned_panics() {
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let text = panic.payload().downcast_ref::<&str>();
+        if !text.is_some_and(|text| text.starts_with("the fault plan's panic")) {
+            before(panic);
+        }
+    }));
+}
+
+/// Resident memory in mebibytes, where the system tells.
+fn resident() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().ok()?;
+    Some(kibibytes / 1024)
+}

@@ -1,0 +1,50 @@
+//! What `dev` can be told.
+
+use std::path::PathBuf;
+
+/// Runs the whole shop in this process, places every order, and audits what came of it.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Options {
+    /// Orders to place: CSV with the header of orders.csv, or NDJSON; `-` for standard input
+    #[arg(long, value_name = "FILE")]
+    pub orders: Option<PathBuf>,
+
+    /// Inject faults of every kind, drawn from this seed
+    #[arg(long, value_name = "SEED")]
+    pub faults: Option<u64>,
+
+    /// Handle what comes twice twice, to see the audit fail
+    #[arg(long, requires = "faults")]
+    pub no_dedupe: bool,
+
+    /// Serve the HTTP API on 127.0.0.1 once the audit is done, until Ctrl-C
+    #[arg(long, value_name = "PORT", num_args = 0..=1, require_equals = true, default_missing_value = "8080")]
+    pub serve: Option<u16>,
+
+    /// Keep all state in this folder, and go on from what is there
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+
+    /// CDs in stock at first
+    #[arg(long, value_name = "CDS", default_value_t = 14_000)]
+    pub stock: u32,
+
+    /// End the output with the report as one line of JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl Default for Options {
+    /// The bundled orders, everything in memory, no faults.
+    fn default() -> Self {
+        Self {
+            orders: None,
+            faults: None,
+            no_dedupe: false,
+            serve: None,
+            data: None,
+            stock: 14_000,
+            json: false,
+        }
+    }
+}

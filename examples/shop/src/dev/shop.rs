@@ -1,0 +1,290 @@
+//! The whole shop, running in this process.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use aws_sdk_dynamodb::Client;
+use fanfare::dead_letter_name;
+use fanfare::fault::{Fault, FaultPlan, Life};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::audit::{Audit, Found};
+use super::counters::Counted;
+use super::hosts::Hosts;
+use super::place::Producer;
+use super::world::{Setup, World};
+use super::{faults, queues};
+use crate::item::get_order;
+use crate::tables::ORDERS;
+use crate::{Deps, Order, http};
+
+/// How long nothing at all may happen before the rest counts as stuck. Longer than any pause that is
+/// set up here.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long to leave the relays alone before looking at the outbox again.
+const OUTBOX_PAUSE: Duration = Duration::from_millis(25);
+
+/// The whole shop in this process: tables, broker, and a host with its relay for each consumer.
+pub struct Shop {
+    world: Arc<World>,
+    hosts: Hosts,
+    earlier: BTreeMap<String, Order>,
+    republished: u64,
+    /// Ends with the shop.
+    _background: JoinSet<()>,
+}
+
+impl Shop {
+    /// Opens the tables, creates what isn't there, publishes again what the queues of an earlier
+    /// process took along, and starts every host.
+    ///
+    /// # Errors
+    /// The folder can't be used or belongs to another process, or the application is put together
+    /// wrong.
+    pub async fn open(setup: Setup) -> anyhow::Result<Self> {
+        let world = Arc::new(World::open(setup).await?);
+        let mut earlier = BTreeMap::new();
+        for item in ORDERS.scan(&world.client()).await? {
+            let order = get_order(ORDERS.name, &item)?;
+            earlier.insert(order.id.clone(), order);
+        }
+        let life = Life::new("republish");
+        let republished = match world.setup.data {
+            Some(_) => world.relay(&world.deps_in(&life), &life).republish().await?,
+            None => 0,
+        };
+        let hosts = Hosts::start(&world);
+        let mut background = JoinSet::new();
+        let swept = Arc::clone(&world);
+        background.spawn(async move { swept.sweep_expired().await });
+        Ok(Self {
+            world,
+            hosts,
+            earlier,
+            republished,
+            _background: background,
+        })
+    }
+
+    /// The orders that were there when it was opened, by their ids.
+    pub fn earlier(&self) -> &BTreeMap<String, Order> {
+        &self.earlier
+    }
+
+    /// How many events were published again when it was opened.
+    pub fn republished(&self) -> u64 {
+        self.republished
+    }
+
+    /// Starts to place orders.
+    pub(super) fn produce(&mut self, orders: &[Order]) -> Producer {
+        let producer = Producer::new(&self.world, orders);
+        let host = producer.clone();
+        self.hosts.add(|stopped| host.run(stopped));
+        producer
+    }
+
+    /// Waits until a producer has placed its orders, and says which were refused.
+    pub(super) async fn placed(&mut self, producer: &Producer) -> anyhow::Result<Vec<(usize, String)>> {
+        let Self { world, hosts, .. } = self;
+        let force = world.setup.faults.is_some();
+        tokio::select! {
+            biased;
+            error = hosts.ended() => Err(error),
+            refused = producer.refused() => Ok(refused),
+            never = faults::force(&world.plan, || producer.share()), if force => match never {},
+        }
+    }
+
+    /// Places orders, and says which were refused: by their index, with the reason.
+    ///
+    /// # Errors
+    /// An order can't be placed in many tries, or a host broke off.
+    pub async fn place(&mut self, orders: &[Order]) -> anyhow::Result<Vec<(usize, String)>> {
+        let producer = self.produce(orders);
+        self.placed(&producer).await
+    }
+
+    /// Waits until nothing is left to do: no message in a queue, none in flight, no event in the
+    /// outbox.
+    ///
+    /// # Errors
+    /// A host broke off, or nothing has happened for a minute though something is left.
+    pub async fn quiet(&mut self) -> anyhow::Result<()> {
+        let Self { world, hosts, .. } = self;
+        let force = world.setup.faults.is_some();
+        tokio::select! {
+            biased;
+            error = hosts.ended() => Err(error),
+            quiet = quiet(world) => quiet,
+            never = faults::force(&world.plan, || 1.0), if force => match never {},
+        }
+    }
+
+    /// No more faults from here on; then gives dead letters another try, as an operator would, and
+    /// waits until nothing is left to do.
+    ///
+    /// # Errors
+    /// As [`quiet`](Self::quiet).
+    pub async fn calm(&mut self) -> anyhow::Result<()> {
+        self.world.plan.stop();
+        for queue in self.world.queues() {
+            self.world
+                .broker
+                .redrive(&dead_letter_name(&queue), None, usize::MAX)?;
+        }
+        self.quiet().await
+    }
+
+    /// Its fault plan.
+    pub(super) fn fault_plan(&self) -> FaultPlan {
+        self.world.plan.clone()
+    }
+
+    /// How often each kind of fault was injected.
+    pub fn faults_injected(&self) -> BTreeMap<&'static str, u64> {
+        self.world.plan.injected()
+    }
+
+    /// The kinds of fault that were to be injected and were not.
+    pub fn faults_missing(&self) -> Vec<Fault> {
+        match self.world.setup.faults {
+            Some(_) => faults::missing(&self.world.plan),
+            None => Vec::new(),
+        }
+    }
+
+    /// Holds what the tables and the mail folder have against these orders. Wait until it is
+    /// [`quiet`](Self::quiet) first.
+    ///
+    /// # Errors
+    /// Something can't be read.
+    pub async fn audit(&self, orders: &[Order]) -> anyhow::Result<Audit> {
+        let found = Found::read(&self.client(), self.mail_folder()).await?;
+        Ok(Audit::of(orders, self.world.setup.stock, &found))
+    }
+
+    /// What the services need, without faults.
+    pub fn deps(&self) -> Deps {
+        self.world.deps()
+    }
+
+    /// A client of its tables, without faults.
+    pub fn client(&self) -> Client {
+        self.world.client()
+    }
+
+    /// Where its mail provider keeps mails and the log of calls.
+    pub fn mail_folder(&self) -> &Path {
+        self.world.mail_folder()
+    }
+
+    /// Its consumers, each with what its host counted and how many dead letters it has.
+    pub(super) fn consumers(&self) -> anyhow::Result<Vec<(String, Counted, u64)>> {
+        let consumers = self.world.topology.consumers.iter();
+        consumers
+            .map(|consumer| {
+                let queue = queues::name(&self.world.topology, consumer);
+                let dead = self.world.broker.counts(&queue)?.dead as u64;
+                Ok((
+                    consumer.name.clone(),
+                    self.world.counters.of(&consumer.name),
+                    dead,
+                ))
+            })
+            .collect()
+    }
+
+    /// The counters of its hosts.
+    pub(super) fn counters(&self) -> super::counters::Counters {
+        self.world.counters.clone()
+    }
+
+    /// How many events no relay can publish.
+    pub(super) async fn parked(&self) -> anyhow::Result<u64> {
+        let deps = self.world.deps();
+        Ok(self.world.relay(&deps, &Life::default()).status().await?.parked)
+    }
+
+    /// Serves the HTTP API until `shutdown` resolves and open requests have ended.
+    ///
+    /// # Errors
+    /// The listener fails.
+    pub async fn serve(
+        &self,
+        listener: TcpListener,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> anyhow::Result<()> {
+        let deps = self.world.deps();
+        let relay = self.world.relay(&deps, &Life::default());
+        let (end, ended) = oneshot::channel::<()>();
+        let serving = async {
+            let served = axum::serve(listener, http::router(&deps))
+                .with_graceful_shutdown(shutdown)
+                .await;
+            drop(end);
+            served
+        };
+        let relayed = relay.run(async {
+            let _ = ended.await;
+        });
+        let (served, ()) = tokio::join!(serving, relayed);
+        served.context("the HTTP API broke off")
+    }
+
+    /// Lets handlers finish, and ends every host.
+    ///
+    /// # Errors
+    /// A host broke off.
+    pub async fn close(self) -> anyhow::Result<()> {
+        self.hosts.stop().await
+    }
+}
+
+/// Work is a message in a queue until its handling is committed, and then an event in the outbox until
+/// it is published, which is a message again. So it is over when no queue has a message, then no event
+/// is in the outbox, and then still no queue has one, while nothing was handled in between.
+async fn quiet(world: &World) -> anyhow::Result<()> {
+    let deps = world.deps();
+    let relay = world.relay(&deps, &Life::default());
+    let queues = world.queues();
+    loop {
+        let seen = world.counters.seen();
+        match timeout(PATIENCE, world.broker.quiet(&queues)).await {
+            Ok(empty) => empty?,
+            Err(_) if world.counters.seen() == seen => anyhow::bail!(stuck(world)?),
+            Err(_) => continue,
+        }
+        // The index of the embedded tables doesn't lag behind.
+        if relay.status().await?.pending > 0 {
+            tokio::time::sleep(OUTBOX_PAUSE).await;
+            continue;
+        }
+        let mut left = 0;
+        for queue in &queues {
+            left += world.broker.counts(queue)?.total();
+        }
+        if left == 0 && world.counters.seen() == seen {
+            return Ok(());
+        }
+    }
+}
+
+fn stuck(world: &World) -> anyhow::Result<String> {
+    let mut text = format!("nothing has happened for {PATIENCE:?}, and still there are");
+    for queue in world.queues() {
+        let counts = world.broker.counts(&queue)?;
+        if counts.total() > 0 {
+            text.push_str(&format!(" {} messages in {queue},", counts.total()));
+        }
+    }
+    Ok(text.trim_end_matches(',').to_owned())
+}
