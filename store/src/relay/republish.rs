@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use fanfare::Outgoing;
 use fanfare::port::Publish;
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::TryStreamExt;
 
 use super::RelayError;
 use super::run::{CONFIRM_PAUSES, Context, persist};

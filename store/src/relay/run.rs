@@ -27,9 +27,10 @@ use crate::wake::Fresh;
 const UNDER_WAY: usize = 512;
 
 /// How often a write that fails is tried again before its record is left to the sweep.
-pub(super) const CONFIRM_TRIES: u32 = 8;
+/// With its pauses that is about 20 s: what can't be written down is published again then.
+pub(super) const CONFIRM_TRIES: u32 = 16;
 /// The pauses between: random, up to these bounds.
-pub(super) const CONFIRM_PAUSES: Backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(2));
+pub(super) const CONFIRM_PAUSES: Backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(5));
 /// How often a write is made anew because others changed the record, before it is left to the sweep.
 pub(super) const DIFFERS_TRIES: u32 = 32;
 

@@ -2,16 +2,23 @@
 
 use std::sync::atomic::Ordering;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use fanfare::port::PublishError;
 
 use super::change::Change;
 use super::run::{CONFIRM_PAUSES, CONFIRM_TRIES, Context, DIFFERS_TRIES};
 use super::table::Written;
-use crate::record::outbox::{ATTEMPTS, EVENTS, EventState, Indexed, OutboxRecord, REASON, REVISION, STATE};
+use crate::record::outbox::{
+    ATTEMPTS, EVENTS, EventState, Indexed, OutboxEvent, OutboxRecord, REASON, REVISION, STATE,
+};
 use crate::record::{DUE, EXPIRES_AT, Item, Millis, SHARD, number, shard, text};
 
 /// When a record comes up again of which everything left is parked: not before the year 10000.
 pub(super) const NEVER: Millis = Millis(253_402_300_800_000);
+
+/// Events whose change is spelt out: an expression has at most 4 KB, of which one takes up to 80 bytes.
+/// When there are more, the list is written as a whole.
+const ONE_BY_ONE: usize = 40;
 
 /// What trying to publish an event came to.
 #[derive(Clone, Debug)]
@@ -186,21 +193,13 @@ pub(super) fn change(before: &OutboxRecord, after: &OutboxRecord) -> Change {
     let revision = change.at(REVISION);
     change.only_if_equal(&revision, number(before.revision));
     change.set(revision, number(after.revision));
-    for (index, (old, new)) in before.events.iter().zip(&after.events).enumerate() {
-        if old.state != new.state {
-            let path = change.within(EVENTS, index, STATE);
-            change.set(path, text(new.state.name()));
-        }
-        if old.attempts != new.attempts {
-            let path = change.within(EVENTS, index, ATTEMPTS);
-            change.set(path, number(new.attempts));
-        }
-        if old.reason != new.reason {
-            let path = change.within(EVENTS, index, REASON);
-            match &new.reason {
-                Some(reason) => change.set(path, text(reason)),
-                None => change.remove(path),
-            }
+    let changed = || before.events.iter().zip(&after.events).enumerate();
+    if changed().filter(|(_, (old, new))| differ(old, new)).count() > ONE_BY_ONE {
+        let events = after.events.iter().map(OutboxEvent::value).collect();
+        change.set_attribute(EVENTS, AttributeValue::L(events));
+    } else {
+        for (index, (old, new)) in changed() {
+            change_event(&mut change, index, old, new);
         }
     }
     index(&mut change, after.index.as_ref());
@@ -208,6 +207,28 @@ pub(super) fn change(before: &OutboxRecord, after: &OutboxRecord) -> Change {
         change.set_attribute(EXPIRES_AT, number(expires_at));
     }
     change
+}
+
+fn differ(old: &OutboxEvent, new: &OutboxEvent) -> bool {
+    old.state != new.state || old.attempts != new.attempts || old.reason != new.reason
+}
+
+fn change_event(change: &mut Change, index: usize, old: &OutboxEvent, new: &OutboxEvent) {
+    if old.state != new.state {
+        let path = change.within(EVENTS, index, STATE);
+        change.set(path, text(new.state.name()));
+    }
+    if old.attempts != new.attempts {
+        let path = change.within(EVENTS, index, ATTEMPTS);
+        change.set(path, number(new.attempts));
+    }
+    if old.reason != new.reason {
+        let path = change.within(EVENTS, index, REASON);
+        match &new.reason {
+            Some(reason) => change.set(path, text(reason)),
+            None => change.remove(path),
+        }
+    }
 }
 
 /// Moves a record to its place in the index, or out of it.

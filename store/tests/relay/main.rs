@@ -1,0 +1,16 @@
+//! What the relay promises, against the embedded DynamoDB and topics that do as they are told.
+
+mod destinations;
+mod drain;
+mod fast;
+mod kill;
+mod ordered;
+mod parked;
+mod republish;
+mod retry;
+mod several;
+mod shutdown;
+mod status;
+mod sweep;
+mod topics;
+mod world;

@@ -1,0 +1,90 @@
+//! What can be seen from outside.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use crate::commit;
+use crate::fast::beside;
+use crate::topics::Answer;
+use crate::world::{Note, World, posting};
+
+#[tokio::test(start_paused = true)]
+async fn the_age_of_the_oldest_grows_while_publishing_fails_and_falls_afterwards() {
+    let world = World::new().await;
+    let store = world.store();
+    let relay = store.relay(world.topics.clone());
+    world.topics.answer(|_| Answer::Fail);
+    beside!(relay, {
+        assert_eq!(relay.status().await.unwrap(), Default::default());
+        let mut last = Duration::ZERO;
+        for number in 1..=10 {
+            commit!(store, Note(number));
+            sleep(Duration::from_secs(60)).await;
+            let status = relay.status().await.unwrap();
+            let oldest = status.oldest_unsent.unwrap();
+            assert_eq!((status.pending, status.parked), (u64::from(number), 0));
+            assert!(
+                oldest >= last + Duration::from_secs(60),
+                "{oldest:?} after {last:?}"
+            );
+            last = oldest;
+        }
+        world.topics.answer(|_| Answer::Confirm);
+        sleep(Duration::from_secs(62)).await;
+        assert_eq!(relay.status().await.unwrap(), Default::default());
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_age_of_an_ordered_event_that_fails_grows_too() {
+    let world = World::new().await;
+    let store = world.store();
+    let relay = store.relay(world.topics.clone());
+    commit!(store, posting("a", 1));
+    relay.drain().await.unwrap();
+    world.topics.answer(|_| Answer::Fail);
+    sleep(Duration::from_secs(1_000)).await;
+    beside!(relay, {
+        commit!(store, posting("a", 2));
+        sleep(Duration::from_secs(300)).await;
+        commit!(store, posting("a", 3), posting("b", 1));
+        sleep(Duration::from_secs(300)).await;
+    });
+    let status = relay.status().await.unwrap();
+    let oldest = status.oldest_unsent.unwrap();
+    assert_eq!(status.pending, 2, "one for each key");
+    assert!(
+        (Duration::from_secs(600)..Duration::from_secs(601)).contains(&oldest),
+        "{oldest:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_relay_that_does_not_run_shows_in_the_age() {
+    let world = World::new().await;
+    let store = world.store();
+    let relay = store.relay(world.topics.clone());
+    commit!(store, Note(1));
+    sleep(Duration::from_secs(9 * 24 * 3600)).await;
+    let oldest = relay.status().await.unwrap().oldest_unsent.unwrap();
+    assert!(oldest >= Duration::from_secs(9 * 24 * 3600));
+}
+
+#[tokio::test(start_paused = true)]
+async fn parked_events_are_counted_apart_and_have_no_age() {
+    let world = World::new().await;
+    let store = world.store();
+    let relay = store.relay(world.topics.clone());
+    world.topics.answer(|outgoing| match outgoing.envelope.ty() {
+        "note.taken" => Answer::Refuse,
+        _ => Answer::Fail,
+    });
+    commit!(store, Note(1));
+    commit!(store, Note(2), Note(3));
+    commit!(store, posting("a", 4));
+    relay.run(sleep(Duration::from_secs(2))).await;
+    let status = relay.status().await.unwrap();
+    assert_eq!((status.pending, status.parked), (1, 2));
+    assert_eq!(relay.parked().await.unwrap().len(), 3);
+}
