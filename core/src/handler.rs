@@ -44,10 +44,21 @@ pub trait Handler<E>: Send + Sync + 'static {
     fn handle(&self, delivery: Delivery<E>) -> impl Future<Output = Result<Handled, Failure>> + Send;
 }
 
+/// What an `async fn(Delivery<E>) -> Result<Handled, Failure>` returns. A name for it, so that a
+/// function that returns something else is told what is expected.
+#[diagnostic::on_unimplemented(
+    message = "a handler is an `async fn(Delivery<E>) -> Result<Handled, Failure>`, and this returns `{Self}`",
+    label = "not an `async fn` that returns `Result<Handled, Failure>`"
+)]
+pub trait Handling: Future<Output = Result<Handled, Failure>> {}
+
+#[diagnostic::do_not_recommend]
+impl<R: Future<Output = Result<Handled, Failure>>> Handling for R {}
+
 impl<E, F, R> Handler<E> for F
 where
     F: Fn(Delivery<E>) -> R + Send + Sync + 'static,
-    R: Future<Output = Result<Handled, Failure>> + Send,
+    R: Handling + Send,
 {
     fn handle(&self, delivery: Delivery<E>) -> impl Future<Output = Result<Handled, Failure>> + Send {
         self(delivery)

@@ -1,7 +1,6 @@
 //! Ids, correlation, causation and trace along a chain of events.
 
 use std::borrow::Cow;
-use std::time::{Duration, UNIX_EPOCH};
 
 use fanfare::{
     Attribute, Clock, Command, DedupeKey, Destination, Draft, EncodeError, Envelope, Event, Outgoing,
@@ -151,7 +150,8 @@ fn a_first_id_is_a_uuid_of_version_7_with_the_clocks_time() {
 async fn ids_and_times_follow_the_clock_and_the_seed_so_that_simulations_repeat() {
     let run = || {
         fastrand::seed(7);
-        let clock = Clock::tokio(UNIX_EPOCH + Duration::from_micros(1_700_000_000_123_456));
+        let start = std::time::UNIX_EPOCH + std::time::Duration::from_micros(1_700_000_000_123_456);
+        let clock = Clock::tokio(start);
         draft().map(|draft| draft.first("/checkout", &clock).envelope.to_json())
     };
     let json = run().unwrap();

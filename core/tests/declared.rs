@@ -20,8 +20,10 @@ async fn ship(placed: Delivery<OrderPlaced>) -> Result<Handled, Failure> {
 }
 
 async fn run(router: Router) -> Outcome {
-    let service = router.into_service().unwrap();
-    handle(&service, message(&OrderPlaced::default()).unwrap()).await
+    match (router.into_service(), message(&OrderPlaced::default())) {
+        (Ok(service), Ok(message)) => handle(&service, message).await,
+        other => panic!("{other:?}"),
+    }
 }
 
 fn shipping() -> Router {

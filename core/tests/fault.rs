@@ -220,7 +220,9 @@ impl Sink {
 
     fn add<E>(&self, names: impl IntoIterator<Item = String>) -> Vec<Result<(), E>> {
         let mut reached = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        names.into_iter().map(|name| Ok(reached.push(name))).collect()
+        let before = reached.len();
+        reached.extend(names);
+        (before..reached.len()).map(|_| Ok(())).collect()
     }
 }
 
