@@ -37,6 +37,19 @@ pub struct App {
 }
 
 /// A part of an application that publishes without consuming, such as an HTTP API.
+///
+/// ```
+/// use fanfare::{App, Producer};
+/// # #[derive(serde::Serialize, serde::Deserialize)]
+/// # struct OrderPlaced { order: String }
+/// # impl fanfare::Event for OrderPlaced {
+/// #     const TYPE: &'static str = "order.placed";
+/// #     const TOPIC: &'static str = "orders";
+/// # }
+/// let app = App::new("shop").producer(Producer::new("checkout").emits::<OrderPlaced>());
+/// assert_eq!(app.topology()?.producers[0].name, "checkout");
+/// # Ok::<(), fanfare::WiringErrors>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Producer {
     name: String,
@@ -123,7 +136,6 @@ impl App {
     /// # Errors
     /// Every mistake in its wiring, each with its place.
     pub fn topology(&self) -> Result<Topology, WiringErrors> {
-        WiringErrors::check(self.check_names())?;
         let producers = self
             .producers
             .iter()
@@ -132,7 +144,7 @@ impl App {
                 sends: producer.sends.clone(),
             })
             .collect();
-        Topology::new(&self.name, &self.routers, producers)
+        Topology::new(&self.name, &self.routers, producers, self.check_names())
     }
 
     /// A service for each consumer, for a host to serve.

@@ -99,6 +99,22 @@ impl<E> Deref for Delivery<E> {
 /// What a delivery is, whatever its payload: what the store needs to know of it.
 ///
 /// Clones are the same delivery.
+///
+/// ```
+/// use fanfare::Delivery;
+/// # #[derive(serde::Serialize, serde::Deserialize)]
+/// # struct OrderPlaced { order: String }
+/// # impl fanfare::Event for OrderPlaced {
+/// #     const TYPE: &'static str = "order.placed";
+/// #     const TOPIC: &'static str = "orders";
+/// # }
+/// let delivery = Delivery::of("billing", OrderPlaced { order: "17".into() })?;
+/// let context = delivery.context();
+/// assert_eq!(context.dedupe_key().consumer, "billing");
+/// assert!(context.take_write());
+/// assert!(!context.take_write());
+/// # Ok::<(), fanfare::EncodeError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Context {
     consumer: Arc<str>,
@@ -204,6 +220,29 @@ impl Context {
 }
 
 /// A handler emitted or sent something that it was not registered for.
+///
+/// ```
+/// use fanfare::{Delivery, Draft, Failure, Handled, Message, Router};
+/// use tower::ServiceExt;
+/// # #[derive(serde::Serialize, serde::Deserialize)]
+/// # struct OrderPlaced { order: String }
+/// # impl fanfare::Event for OrderPlaced {
+/// #     const TYPE: &'static str = "order.placed";
+/// #     const TOPIC: &'static str = "orders";
+/// # }
+/// async fn forward(placed: Delivery<OrderPlaced>) -> Result<Handled, Failure> {
+///     // What the store does with everything that a handler emits.
+///     placed.context().check_declared(&Draft::event(&*placed)?)?;
+///     Ok(Handled::Applied)
+/// }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let body = r#"{"specversion":"1.0","id":"1","source":"/a","type":"order.placed","data":{"order":"17"}}"#;
+/// let undeclared = Router::new("copy").strict(true).on::<OrderPlaced>(forward).into_service().unwrap();
+/// let outcome = undeclared.oneshot(Message::new(body)).await.unwrap();
+/// assert!(outcome.reason().unwrap().contains("add `.emits::<..>()`"));
+/// # }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[error(
     "`{consumer}`'s handler of `{handler}` emits `{ty}` to {destination} and doesn't declare it: \

@@ -8,6 +8,24 @@ use std::time::Duration;
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
 /// What a handler did.
+///
+/// ```
+/// use fanfare::{Delivery, Failure, Handled};
+/// # #[derive(serde::Serialize, serde::Deserialize)]
+/// # struct OrderPlaced { order: String }
+/// # impl fanfare::Event for OrderPlaced {
+/// #     const TYPE: &'static str = "order.placed";
+/// #     const TOPIC: &'static str = "orders";
+/// # }
+/// # struct Shelf;
+/// # impl Shelf { async fn reserve(&self, _: &str) -> Result<bool, std::io::Error> { Ok(true) } }
+/// async fn reserve(shelf: &Shelf, placed: Delivery<OrderPlaced>) -> Result<Handled, Failure> {
+///     match shelf.reserve(&placed.order).await? {
+///         true => Ok(Handled::Applied),
+///         false => Ok(Handled::Duplicate),
+///     }
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Handled {
     /// The event's effect is applied.
@@ -39,6 +57,18 @@ pub struct Failure {
 ///
 /// A library's error tells it to the host by having an `Advice` somewhere in its chain of sources:
 /// converting such an error into a [`Failure`] takes it over.
+///
+/// ```
+/// use fanfare::{Advice, Failure};
+///
+/// #[derive(Debug, thiserror::Error)]
+/// #[error("the card was refused")]
+/// struct CardRefused(#[source] Advice);
+///
+/// let failure = Failure::from(CardRefused(Advice::Terminal));
+/// assert!(failure.is_terminal());
+/// assert_eq!(failure.to_string(), "the card was refused");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Advice {

@@ -8,6 +8,15 @@ use tokio::sync::watch;
 ///
 /// A message is lost when its visibility timeout ran out, or can't be extended further: another
 /// host may be handling it by now. From then on the store refuses to commit for it.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let (lose, lost) = fanfare::Lost::new();
+/// lose.raise();
+/// lost.lost().await;
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Lost(Option<watch::Receiver<bool>>);
 
@@ -49,6 +58,12 @@ impl Lost {
 }
 
 /// The host's end of [`Lost`].
+///
+/// ```
+/// let (lose, lost) = fanfare::Lost::new();
+/// drop(lose); // settled: it can't be lost any more
+/// assert!(!lost.is_lost());
+/// ```
 #[derive(Clone, Debug)]
 pub struct Lose(Arc<watch::Sender<bool>>);
 

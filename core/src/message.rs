@@ -83,6 +83,12 @@ impl Attribute {
 }
 
 /// The attributes of a message, by name. Sorted, so that what is made from them is repeatable.
+///
+/// ```
+/// use fanfare::{Attribute, Attributes};
+/// let attributes = Attributes::from([("type".to_owned(), Attribute::string("order.placed"))]);
+/// assert_eq!(attributes["type"].text(), Some("order.placed"));
+/// ```
 pub type Attributes = BTreeMap<String, Attribute>;
 
 /// Bytes that count against a topic's or queue's limit: the body and every attribute's name, type
@@ -106,6 +112,12 @@ pub fn wire_size(body: &str, attributes: &Attributes) -> usize {
 ///
 /// It is what a host gives to a [`RouterService`](crate::RouterService), which alone looks into the
 /// body.
+///
+/// ```
+/// use fanfare::Message;
+/// let third_time = Message { receive_count: 3, ..Message::new("{}") };
+/// assert_eq!(third_time.attributes.len(), 0);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Message {
     /// The queue's own id of the message. It changes with a redrive and differs between two copies

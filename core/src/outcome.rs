@@ -24,6 +24,12 @@ pub struct Outcome {
 }
 
 /// What happened to a message.
+///
+/// ```
+/// use fanfare::{Failure, Outcome, What};
+/// let outcome = Outcome::failed(None, Failure::terminal("no such card"));
+/// assert!(matches!(outcome.what, What::Failed(failure) if failure.is_terminal()));
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum What {
@@ -47,6 +53,25 @@ pub enum What {
 }
 
 /// Why an event of a known type can't be read.
+///
+/// ```
+/// use fanfare::{Delivery, Failure, Handled, Message, Router, Undecodable, What};
+/// use tower::ServiceExt;
+/// # #[derive(serde::Serialize, serde::Deserialize)]
+/// # struct OrderPlaced { order: String }
+/// # impl fanfare::Event for OrderPlaced {
+/// #     const TYPE: &'static str = "order.placed";
+/// #     const TOPIC: &'static str = "orders";
+/// # }
+/// # async fn ship(_: Delivery<OrderPlaced>) -> Result<Handled, Failure> { Ok(Handled::Applied) }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let service = Router::new("shipping").on::<OrderPlaced>(ship).into_service().unwrap();
+/// let body = r#"{"specversion":"1.0","id":"1","source":"/a","type":"order.placed","data":{"order":17}}"#;
+/// let outcome = service.oneshot(Message::new(body)).await.unwrap();
+/// assert!(matches!(outcome.what, What::Undecodable(Undecodable::Data { version: 1, .. })));
+/// # }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Undecodable {
@@ -74,6 +99,18 @@ pub enum Undecodable {
 }
 
 /// What a host does with a message.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// use fanfare::{Failure, Message, Outcome, RetryPolicy, Verdict};
+///
+/// let busy = Outcome::failed(None, Failure::retry_after(Duration::from_secs(9), "busy"));
+/// let (message, policy) = (Message::new("{}"), RetryPolicy::default());
+/// match busy.verdict(&message, &policy, SystemTime::now()) {
+///     Verdict::Retry { after } => assert_eq!(after.as_secs(), 9),
+///     verdict => panic!("{verdict:?}"),
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Verdict {
@@ -97,6 +134,12 @@ pub enum Verdict {
 }
 
 /// When to try again and when to give up.
+///
+/// ```
+/// use fanfare::RetryPolicy;
+/// let patient = RetryPolicy { max_receives: 20, ..RetryPolicy::default() };
+/// assert_eq!(patient.unknown_for.as_secs(), 20 * 60);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
     /// How often a message is received before it is given up: the queue's `maxReceiveCount`.

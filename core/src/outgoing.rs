@@ -9,6 +9,11 @@ use crate::envelope::{Data, Parts, extension};
 use crate::{Attribute, Attributes, Clock, Command, Envelope, Event, derived_id, is_fifo, new_id};
 
 /// Where an envelope goes.
+///
+/// ```
+/// let topic = fanfare::Destination::Topic("orders".into());
+/// assert_eq!(topic.to_string(), "topic orders");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Destination {
@@ -29,6 +34,23 @@ impl fmt::Display for Destination {
 
 /// An envelope on its way to a topic or a consumer's queue, as a [`Publish`](crate::port::Publish)
 /// takes it and an outbox keeps it.
+///
+/// ```
+/// use fanfare::{Clock, Draft, Outgoing};
+/// # #[derive(serde::Serialize, serde::Deserialize)]
+/// # struct OrderPlaced { order: String }
+/// # impl fanfare::Event for OrderPlaced {
+/// #     const TYPE: &'static str = "order.placed";
+/// #     const TOPIC: &'static str = "orders";
+/// # }
+/// let outgoing = Draft::event(&OrderPlaced { order: "17".into() })?.first("/checkout", &Clock::system());
+/// assert_eq!(outgoing.attributes()["type"].text(), Some("order.placed"));
+/// assert!(!outgoing.is_ordered());
+///
+/// let kept = serde_json::to_string(&outgoing)?;
+/// assert_eq!(serde_json::from_str::<Outgoing>(&kept)?.envelope.id(), outgoing.envelope.id());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Outgoing {
     /// Where it goes.
@@ -90,6 +112,18 @@ pub struct Draft {
 }
 
 /// Why a payload can't travel.
+///
+/// ```
+/// # #[derive(serde::Serialize, serde::Deserialize)]
+/// struct Posted;
+///
+/// impl fanfare::Event for Posted {
+///     const TYPE: &'static str = "posted";
+///     const TOPIC: &'static str = "ledger.fifo";
+/// }
+/// let error = fanfare::Draft::event(&Posted).unwrap_err();
+/// assert!(error.to_string().contains("implement `Event::key`"));
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EncodeError {

@@ -17,6 +17,14 @@ pub const PROCESS: &str = "process";
 /// The span in which one message is handled: `process {queue}`, kind CONSUMER.
 ///
 /// Fields that the span starts without are recorded by [`end_process`].
+///
+/// ```
+/// use fanfare::{Handled, Message, Outcome, semconv};
+///
+/// let span = semconv::process(&Message::new("{}"), "billing", None);
+/// let outcome = span.in_scope(|| Outcome::handled(None, Handled::Applied));
+/// semconv::end_process(&span, &outcome);
+/// ```
 pub fn process(message: &Message, consumer: &str, envelope: Option<&Envelope>) -> Span {
     let span = tracing::info_span!(
         "process",
@@ -46,6 +54,12 @@ pub fn process(message: &Message, consumer: &str, envelope: Option<&Envelope>) -
 }
 
 /// Notes in the span what became of the message.
+///
+/// ```
+/// use fanfare::{Failure, Message, Outcome, semconv};
+/// let span = semconv::process(&Message::new("hello"), "billing", None);
+/// semconv::end_process(&span, &Outcome::failed(None, Failure::terminal("no such card")));
+/// ```
 pub fn end_process(span: &Span, outcome: &crate::Outcome) {
     span.record("fanfare.outcome", outcome.name());
     if outcome.reason().is_some() {

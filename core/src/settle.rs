@@ -11,6 +11,17 @@ use crate::{Clock, Handled, Message, Outcome, RetryPolicy, Verdict};
 /// duplicate. When the inbox can't be asked, the message is retried rather than given up.
 ///
 /// Returns the outcome, changed to a duplicate if that is what it was, and the verdict.
+///
+/// ```
+/// use fanfare::{Clock, Failure, Message, Outcome, RetryPolicy, Verdict, settle};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let outcome = Outcome::failed(None, Failure::terminal("no such card"));
+/// let (message, policy) = (Message::new("{}"), RetryPolicy::default());
+/// let (outcome, verdict) = settle(outcome, &message, &policy, None, &Clock::system()).await;
+/// assert_eq!(verdict, Verdict::DeadLetter { reason: "no such card".into() });
+/// # }
+/// ```
 pub async fn settle(
     outcome: Outcome,
     message: &Message,

@@ -11,6 +11,22 @@ use crate::{Backoff, Destination, Router, is_fifo};
 
 /// The whole of an application's wiring, derived from its [`App`](crate::App): what `dev` sets up,
 /// and what infrastructure is made from.
+///
+/// ```
+/// use fanfare::{App, Delivery, Failure, Handled, Router};
+/// # #[derive(serde::Serialize, serde::Deserialize)]
+/// # struct OrderPlaced { order: String }
+/// # impl fanfare::Event for OrderPlaced {
+/// #     const TYPE: &'static str = "order.placed";
+/// #     const TOPIC: &'static str = "orders";
+/// # }
+/// # async fn ship(_: Delivery<OrderPlaced>) -> Result<Handled, Failure> { Ok(Handled::Applied) }
+/// let shipping = Router::new("shipping").on::<OrderPlaced>(ship);
+/// let topology = App::new("shop").consumer(shipping).topology()?;
+/// assert_eq!(topology.consumer("shipping").unwrap().handlers.len(), 1);
+/// assert!(topology.consumer("billing").is_none());
+/// # Ok::<(), fanfare::WiringErrors>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Topology {
@@ -25,6 +41,22 @@ pub struct Topology {
 }
 
 /// A topic.
+///
+/// ```
+/// use fanfare::{App, Delivery, Failure, Handled, Router};
+/// # #[derive(serde::Serialize, serde::Deserialize)]
+/// # struct OrderPlaced { order: String }
+/// # impl fanfare::Event for OrderPlaced {
+/// #     const TYPE: &'static str = "order.placed";
+/// #     const TOPIC: &'static str = "orders";
+/// # }
+/// # async fn ship(_: Delivery<OrderPlaced>) -> Result<Handled, Failure> { Ok(Handled::Applied) }
+/// let shipping = Router::new("shipping").on::<OrderPlaced>(ship);
+/// let topology = App::new("shop").consumer(shipping).topology()?;
+/// assert_eq!(topology.topics[0].name, "orders");
+/// assert!(!topology.topics[0].fifo);
+/// # Ok::<(), fanfare::WiringErrors>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Topic {
@@ -37,6 +69,22 @@ pub struct Topic {
 }
 
 /// A consumer: its queue, its subscriptions and its handlers.
+///
+/// ```
+/// use fanfare::{App, Delivery, Failure, Handled, Router};
+/// # #[derive(serde::Serialize, serde::Deserialize)]
+/// # struct OrderPlaced { order: String }
+/// # impl fanfare::Event for OrderPlaced {
+/// #     const TYPE: &'static str = "order.placed";
+/// #     const TOPIC: &'static str = "orders";
+/// # }
+/// # async fn ship(_: Delivery<OrderPlaced>) -> Result<Handled, Failure> { Ok(Handled::Applied) }
+/// let shipping = Router::new("shipping").on::<OrderPlaced>(ship);
+/// let topology = App::new("shop").consumer(shipping).topology()?;
+/// let consumer = &topology.consumers[0];
+/// assert_eq!((consumer.name.as_str(), consumer.fifo), ("shipping", false));
+/// # Ok::<(), fanfare::WiringErrors>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Consumer {
@@ -53,6 +101,22 @@ pub struct Consumer {
 }
 
 /// From a topic to a consumer's queue, with raw delivery.
+///
+/// ```
+/// use fanfare::{App, Delivery, Failure, Handled, Router};
+/// # #[derive(serde::Serialize, serde::Deserialize)]
+/// # struct OrderPlaced { order: String }
+/// # impl fanfare::Event for OrderPlaced {
+/// #     const TYPE: &'static str = "order.placed";
+/// #     const TOPIC: &'static str = "orders";
+/// # }
+/// # async fn ship(_: Delivery<OrderPlaced>) -> Result<Handled, Failure> { Ok(Handled::Applied) }
+/// let shipping = Router::new("shipping").on::<OrderPlaced>(ship);
+/// let topology = App::new("shop").consumer(shipping).topology()?;
+/// let subscription = &topology.consumers[0].subscriptions[0];
+/// assert_eq!(subscription.filter_policy["type"][0], "order.placed");
+/// # Ok::<(), fanfare::WiringErrors>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Subscription {
@@ -63,6 +127,22 @@ pub struct Subscription {
 }
 
 /// What one handler takes, emits and sends.
+///
+/// ```
+/// use fanfare::{App, Delivery, Failure, Handled, Router};
+/// # #[derive(serde::Serialize, serde::Deserialize)]
+/// # struct OrderPlaced { order: String }
+/// # impl fanfare::Event for OrderPlaced {
+/// #     const TYPE: &'static str = "order.placed";
+/// #     const TOPIC: &'static str = "orders";
+/// # }
+/// # async fn ship(_: Delivery<OrderPlaced>) -> Result<Handled, Failure> { Ok(Handled::Applied) }
+/// let shipping = Router::new("shipping").on::<OrderPlaced>(ship);
+/// let topology = App::new("shop").consumer(shipping).topology()?;
+/// let handler = &topology.consumers[0].handlers[0];
+/// assert_eq!((handler.ty.as_str(), handler.version), ("order.placed", 1));
+/// # Ok::<(), fanfare::WiringErrors>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct HandlerOf {
@@ -77,6 +157,20 @@ pub struct HandlerOf {
 }
 
 /// A part of the application that publishes without consuming, such as an HTTP API.
+///
+/// ```
+/// use fanfare::{App, Destination, Producer};
+/// # #[derive(serde::Serialize, serde::Deserialize)]
+/// # struct OrderPlaced { order: String }
+/// # impl fanfare::Event for OrderPlaced {
+/// #     const TYPE: &'static str = "order.placed";
+/// #     const TOPIC: &'static str = "orders";
+/// # }
+/// let app = App::new("shop").producer(Producer::new("checkout").emits::<OrderPlaced>());
+/// let producer = &app.topology()?.producers[0];
+/// assert_eq!(producer.sends, [("order.placed".to_owned(), Destination::Topic("orders".into()))]);
+/// # Ok::<(), fanfare::WiringErrors>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Producer {
@@ -87,6 +181,12 @@ pub struct Producer {
 }
 
 /// How a consumer's queue is set up.
+///
+/// ```
+/// let settings = fanfare::topology::QueueSettings::default();
+/// assert_eq!(settings.max_receives, 5);
+/// assert_eq!(settings.dead_letter_retention.as_secs(), 14 * 24 * 60 * 60);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct QueueSettings {
@@ -157,8 +257,13 @@ impl QueueSettings {
 }
 
 impl Topology {
-    pub(crate) fn new(app: &str, routers: &[Router], producers: Vec<Producer>) -> Result<Self, WiringErrors> {
-        let mut problems = Vec::new();
+    /// Derives it, unless there are problems, those that were found before among them.
+    pub(crate) fn new(
+        app: &str,
+        routers: &[Router],
+        producers: Vec<Producer>,
+        mut problems: Vec<WiringError>,
+    ) -> Result<Self, WiringErrors> {
         let consumers: Vec<_> = routers
             .iter()
             .map(|router| consumer(router, &mut problems))

@@ -9,6 +9,13 @@ use crate::envelope::{Data, Parts};
 use crate::{Envelope, EnvelopeError};
 
 /// The form that a body had.
+///
+/// ```
+/// use fanfare::wire::{self, Form};
+/// let body = r#"{"id":"1","source":"aws.ec2","detail-type":"EC2 Started","detail":{"instance":"i-1"}}"#;
+/// assert_eq!(wire::parse(body)?.1, Form::EventBridge);
+/// # Ok::<(), fanfare::wire::WireError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Form {
@@ -21,6 +28,12 @@ pub enum Form {
 }
 
 /// Why a body is no event. Such a message becomes a dead letter at once: no try can mend it.
+///
+/// ```
+/// use fanfare::wire::{self, WireError};
+/// assert!(matches!(wire::parse("hello"), Err(WireError::Unknown(_))));
+/// assert!(matches!(wire::parse(r#"{"specversion":"1.0"}"#), Err(WireError::CloudEvent(_))));
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WireError {

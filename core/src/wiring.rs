@@ -6,9 +6,23 @@ use std::panic::Location;
 use crate::Destination;
 
 /// Where in the source something was registered.
+///
+/// ```
+/// use fanfare::{Place, Router, WiringError};
+/// let errors = Router::new("").into_service().unwrap_err();
+/// let WiringError::BadName { at, .. } = &errors.errors()[0] else { panic!("{errors}") };
+/// let place: &Place = at;
+/// assert!(place.line() > 0);
+/// ```
 pub type Place = &'static Location<'static>;
 
 /// A mistake in the wiring, with its place and how to mend it.
+///
+/// ```
+/// use fanfare::{Router, WiringError};
+/// let errors = Router::new("Not a name").into_service().unwrap_err();
+/// assert!(matches!(&errors.errors()[0], WiringError::BadName { name, .. } if name == "Not a name"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WiringError {
@@ -175,6 +189,12 @@ pub enum WiringError {
 }
 
 /// Every mistake that was found.
+///
+/// ```
+/// let errors = fanfare::App::new("Shop").consumer(fanfare::Router::new("")).topology().unwrap_err();
+/// assert_eq!(errors.errors().len(), 2);
+/// assert_eq!(errors.to_string().lines().count(), 2);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WiringErrors(Vec<WiringError>);
 

@@ -244,6 +244,32 @@ fn names_are_taken_up_to_the_length_that_fits_into_sqss_80_characters() {
 }
 
 #[test]
+fn all_mistakes_of_an_application_are_told_at_once() {
+    let app = App::new("Shop")
+        .producer(Producer::new("Desk").sends::<RefundPayment>())
+        .consumer(
+            Router::new("a")
+                .on::<Posted>(applied)
+                .on::<OrderPlaced>(applied)
+                .max_receives(0),
+        )
+        .consumer(Router::new("a").emits::<OrderShipped>());
+    let found = mistakes(&app).join("\n");
+    for part in [
+        "`Shop`",
+        "`Desk` at",
+        "two consumers",
+        "FIFO",
+        "max_receives",
+        "before any `.on`",
+        "`Desk` sends",
+    ] {
+        assert!(found.contains(part), "{part} in {found}");
+    }
+    assert_eq!(found.lines().count(), 7);
+}
+
+#[test]
 fn a_topic_that_sns_wouldnt_take_is_refused_wherever_it_is_named() {
     for wrong in [
         app([Router::new("a").on::<BadTopic>(applied)]),

@@ -230,6 +230,11 @@ impl Envelope {
 }
 
 /// Why a text is no CloudEvent.
+///
+/// ```
+/// let error = fanfare::Envelope::parse(r#"{"specversion":"1.0","id":"1","type":"a.b"}"#).unwrap_err();
+/// assert_eq!(error.to_string(), "the CloudEvents attribute `source` is missing");
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EnvelopeError {
