@@ -9,11 +9,53 @@ use std::time::Duration;
 use crate::{BoxError, DedupeKey, Message, Outgoing};
 
 /// A boxed future, as the ports that are used as `dyn` return it.
+///
+/// ```
+/// use fanfare::port::BoxFuture;
+///
+/// fn answer<'a>(question: &'a str) -> BoxFuture<'a, usize> {
+///     Box::pin(async move { question.len() })
+/// }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// assert_eq!(answer("why").await, 3);
+/// # }
+/// ```
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Takes envelopes to their topic or queue.
 ///
 /// Implemented by the in-process broker and by `fanfare-publisher`.
+///
+/// ```
+/// use fanfare::port::{BoxFuture, Publish, PublishError};
+/// use fanfare::{Clock, Draft, Outgoing};
+/// # #[derive(serde::Serialize, serde::Deserialize)]
+/// # struct OrderPlaced { order: String }
+/// # impl fanfare::Event for OrderPlaced {
+/// #     const TYPE: &'static str = "order.placed";
+/// #     const TOPIC: &'static str = "orders";
+/// # }
+///
+/// /// Writes what is published to standard output.
+/// struct Print;
+///
+/// impl Publish for Print {
+///     fn publish(&self, outgoing: Vec<Outgoing>) -> BoxFuture<'_, Vec<Result<(), PublishError>>> {
+///         Box::pin(async move {
+///             let print = |outgoing: Outgoing| println!("{}: {}", outgoing.destination, outgoing.envelope.to_json());
+///             outgoing.into_iter().map(print).map(Ok).collect()
+///         })
+///     }
+/// }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), fanfare::EncodeError> {
+/// let placed = Draft::event(&OrderPlaced { order: "17".into() })?.first("/checkout", &Clock::system());
+/// let results = Print.publish(vec![placed]).await;
+/// assert!(results.iter().all(Result::is_ok));
+/// # Ok(())
+/// # }
+/// ```
 pub trait Publish: Send + Sync + 'static {
     /// Publishes all of `outgoing` and says of each, in the same order, whether its destination
     /// confirmed it. An error is no proof that it did not arrive: the reply may have been lost.
@@ -30,6 +72,13 @@ impl<P: Publish + ?Sized> Publish for Arc<P> {
 }
 
 /// Why an envelope was not confirmed.
+///
+/// ```
+/// use fanfare::port::PublishError;
+/// let error = PublishError::TooLarge { destination: "topic orders".into(), size: 300_000, limit: 262_144 };
+/// assert!(!error.is_retryable());
+/// assert_eq!(error.to_string(), "300000 bytes are more than the 262144 that topic orders takes");
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PublishError {
@@ -72,6 +121,12 @@ impl PublishError {
 }
 
 /// A message together with what the queue wants to see when it is settled.
+///
+/// ```
+/// use fanfare::{Message, port::Received};
+/// let received = Received { message: Message::new("{}"), receipt: "AQEB..." };
+/// assert_eq!(received.message.receive_count, 1);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Received<R> {
     /// The message.
@@ -82,6 +137,27 @@ pub struct Received<R> {
 
 /// A queue that a host takes messages from. Every call but `receive` takes a batch and gives one
 /// result per entry, in the same order.
+///
+/// ```
+/// use std::time::Duration;
+/// use fanfare::port::{Queue, QueueError};
+///
+/// /// Deletes all that lies in a queue, and says how much it was.
+/// async fn purge(queue: &impl Queue) -> Result<usize, QueueError> {
+///     let mut purged = 0;
+///     loop {
+///         let received = queue.receive(10, Duration::ZERO).await?;
+///         if received.is_empty() {
+///             return Ok(purged);
+///         }
+///         let receipts = received.into_iter().map(|received| received.receipt).collect();
+///         for deleted in queue.delete(receipts).await {
+///             deleted?;
+///             purged += 1;
+///         }
+///     }
+/// }
+/// ```
 pub trait Queue: Send + Sync + 'static {
     /// What identifies one receive of one message.
     type Receipt: Clone + std::fmt::Debug + Send + Sync + 'static;
@@ -122,6 +198,12 @@ pub trait Queue: Send + Sync + 'static {
 }
 
 /// Why a message became a dead letter, as it is kept with it.
+///
+/// ```
+/// use fanfare::port::DeadLetter;
+/// let letter = DeadLetter { reason: "no such card".into(), consumer: "billing".into(), attempts: 1 };
+/// assert_eq!(letter.attempts, 1);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadLetter {
     /// What went wrong.
@@ -133,6 +215,13 @@ pub struct DeadLetter {
 }
 
 /// Why a call on a queue failed.
+///
+/// ```
+/// use fanfare::port::QueueError;
+/// let error = QueueError::NotHeld { call: "delete", queue: "shop-billing".into() };
+/// assert!(!error.is_retryable());
+/// assert_eq!(error.to_string(), "delete on shop-billing: the message is no longer held");
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum QueueError {
@@ -177,6 +266,26 @@ impl QueueError {
 ///
 /// A host asks it before a handler's failure becomes a dead letter: a repeat that raced with the
 /// first handling may fail on the state that the first one advanced, and is a duplicate, no failure.
+///
+/// ```
+/// use std::collections::BTreeSet;
+/// use fanfare::port::{BoxFuture, Completed};
+/// use fanfare::{BoxError, DedupeKey};
+///
+/// struct Inbox(BTreeSet<DedupeKey>);
+///
+/// impl Completed for Inbox {
+///     fn completed<'a>(&'a self, key: &'a DedupeKey) -> BoxFuture<'a, Result<bool, BoxError>> {
+///         Box::pin(async { Ok(self.0.contains(key)) })
+///     }
+/// }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), BoxError> {
+/// let key = DedupeKey::new("billing", "/checkout", "17");
+/// assert!(Inbox([key.clone()].into()).completed(&key).await?);
+/// # Ok(())
+/// # }
+/// ```
 pub trait Completed: Send + Sync + 'static {
     /// Whether the inbox holds a completed record under this key. Bounded in time by whoever
     /// implements it; an error makes the host try the message again.

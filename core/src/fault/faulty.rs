@@ -15,6 +15,27 @@ const CALL: [Fault; 5] = [
 ];
 
 /// A [`Publish`] or [`Queue`] whose calls meet the plan's faults on behalf of one host's [`Life`].
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+/// use fanfare::fault::{Fault, FaultPlan, Faulty, Life};
+/// use fanfare::memory::{Broker, Entry, MemoryQueue, QueueSettings};
+/// use fanfare::port::Queue;
+///
+/// let broker = Broker::default();
+/// broker.create_queue("billing", QueueSettings::default())?;
+/// broker.send("billing", Entry::new("order 17"))?;
+///
+/// let plan = FaultPlan::seeded(1).rates(0.0).rate(Fault::Throttle, 1.0);
+/// let queue = Faulty::new(MemoryQueue::new(broker, "billing"), plan.clone(), Life::default());
+/// assert!(queue.receive(10, Duration::ZERO).await.is_err());
+/// plan.stop();
+/// assert_eq!(queue.receive(10, Duration::ZERO).await?.len(), 1);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Faulty<P> {
     inner: P,

@@ -8,6 +8,12 @@ use std::time::Duration;
 use super::Life;
 
 /// A kind of fault.
+///
+/// ```
+/// use fanfare::fault::Fault;
+/// assert_eq!(Fault::LoseReply.name(), "lose_reply");
+/// assert_eq!(Fault::ALL.len(), 11);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Fault {
@@ -79,6 +85,19 @@ impl Fault {
 }
 
 /// What became of a call under the plan.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() {
+/// use fanfare::fault::{Call, Fault, FaultPlan, Life};
+///
+/// let plan = FaultPlan::seeded(1).rates(0.0).rate(Fault::LoseReply, 1.0);
+/// let mut charged = false;
+/// let answer = plan.around(&Life::default(), "charge", &Fault::ALL, async { charged = true }).await;
+/// assert_eq!(answer, Call::Lost);
+/// assert!(charged);
+/// # }
+/// ```
 #[derive(Debug, PartialEq, Eq)]
 pub enum Call<T> {
     /// It was made and answered.

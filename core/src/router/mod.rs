@@ -99,6 +99,23 @@ impl Router {
     /// Handles commands of type `C` with this handler.
     ///
     /// A command that is addressed to another consumer ([`Command::CONSUMER`]) is an error.
+    ///
+    /// ```
+    /// # use fanfare::{App, Command, Delivery, Failure, Handled, Producer, Router};
+    /// #[derive(serde::Serialize, serde::Deserialize)]
+    /// struct RefundPayment { order: String }
+    ///
+    /// impl Command for RefundPayment {
+    ///     const TYPE: &'static str = "RefundPayment";
+    ///     const CONSUMER: &'static str = "payment";
+    /// }
+    /// # async fn refund(_: Delivery<RefundPayment>) -> Result<Handled, Failure> { Ok(Handled::Applied) }
+    /// let app = App::new("shop")
+    ///     .consumer(Router::new("payment").on_command::<RefundPayment>(refund))
+    ///     .producer(Producer::new("desk").sends::<RefundPayment>());
+    /// app.topology()?;
+    /// # Ok::<(), fanfare::WiringErrors>(())
+    /// ```
     #[must_use]
     #[track_caller]
     pub fn on_command<C: Command>(self, handler: impl Handler<C>) -> Self {
