@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::update::{Claimed, Updated};
 use crate::Complete;
 use crate::record::Millis;
-use crate::record::inbox::{InboxRecord, State};
+use crate::record::inbox::InboxRecord;
 use crate::store::Shared;
 
 /// A held lease, in the hands of its effect. Clones are the same claim.
@@ -117,19 +117,24 @@ impl Claim {
         let mut until = held.until;
         let mut pause = held.ttl / 3;
         loop {
-            tokio::time::sleep(pause).await;
-            let (started, next) = (Instant::now(), Millis::now(&held.shared.clock).plus(held.ttl));
-            let renewal = tokio::time::timeout_at(until, held.renew(next)).await;
-            match renewal {
-                Ok(Ok(Updated::Done(_))) => {
-                    until = started + held.ttl;
+            let renewal = async {
+                tokio::time::sleep(pause).await;
+                let until = Millis::now(&held.shared.clock).plus(held.ttl);
+                (Instant::now() + held.ttl, held.renew(until).await)
+            };
+            match tokio::time::timeout_at(until, renewal).await {
+                Ok((renewed, Ok(Updated::Done(_)))) => {
+                    until = renewed;
                     pause = held.ttl / 3;
                 }
-                Ok(Ok(Updated::Refused(record))) => {
-                    self.refused(record);
+                Ok((_, Ok(Updated::Refused(record)))) if !self.is_ours(record.as_ref()) => {
+                    self.taken_over(record);
                     break;
                 }
+                // Done by a completion; or a renewal that was believed lost has arrived after all.
+                Ok((_, Ok(Updated::Refused(_)))) => pause = held.ttl / 3,
                 // Whoever reads the record now may take the claim over.
+                Err(_elapsed) if self.is_completed() => break,
                 Err(_elapsed) => {
                     tracing::warn!(
                         event = held.context.envelope().id(),
@@ -139,7 +144,7 @@ impl Claim {
                     held.lose.raise();
                     break;
                 }
-                Ok(Err(error)) => {
+                Ok((_, Err(error))) => {
                     tracing::debug!(event = held.context.envelope().id(), %error, "a lease could not be renewed yet");
                     pause = held.ttl / 12;
                 }
@@ -148,23 +153,21 @@ impl Claim {
         std::future::pending().await
     }
 
-    /// A renewal found the record changed.
-    fn refused(&self, record: Option<InboxRecord>) {
+    fn is_ours(&self, record: Option<&InboxRecord>) -> bool {
+        record.is_some_and(|record| record.owner.as_ref() == Some(&self.held.owner))
+    }
+
+    /// A renewal found the record in other hands, or none.
+    fn taken_over(&self, record: Option<InboxRecord>) {
         let held = &*self.held;
-        let ours = record
-            .as_ref()
-            .is_some_and(|record| record.owner.as_ref() == Some(&held.owner));
-        if ours && record.as_ref().is_some_and(|record| record.state == State::Done) {
-            return;
-        }
-        let fence = record.map_or(0, |record| record.fence);
+        let now = record.map_or(0, |record| record.fence);
         tracing::warn!(
             event = held.context.envelope().id(),
             fence = held.fence,
-            now = fence,
+            now,
             "a lease was taken over while its effect was running"
         );
-        held.taken_by.store(fence.max(1), Ordering::Relaxed);
+        held.taken_by.store(now.max(1), Ordering::Relaxed);
         held.lose.raise();
     }
 }

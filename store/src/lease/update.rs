@@ -132,10 +132,12 @@ impl Shared {
 }
 
 impl Held {
-    /// Lets the claim end at `until`, if it is still this one's.
+    /// Lets the claim end at `until`, if it is still this one's. Never earlier than it would: an
+    /// earlier renewal may arrive late.
     pub(super) async fn renew(&self, until: Millis) -> Result<Updated, StoreError> {
         let renewal = || {
             self.update_if_held("SET #lease_until = :until")
+                .condition_expression(format!("{HELD} AND #lease_until <= :until"))
                 .expression_attribute_names("#lease_until", inbox::LEASE_UNTIL)
                 .expression_attribute_values(":until", number(until))
         };

@@ -2,8 +2,12 @@
 
 mod clock_and_ttl;
 mod emissions;
+mod faults;
+mod lease;
 mod limits;
 mod lost_answers;
 mod once;
+mod others_mistakes;
 mod support;
+mod table;
 mod transaction;

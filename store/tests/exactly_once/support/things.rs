@@ -57,15 +57,6 @@ pub(crate) fn count(id: &str) -> Update {
         .unwrap()
 }
 
-/// Adds one as long as it is below this.
-pub(crate) fn count_below(id: &str, limit: u32) -> Update {
-    let mut count = count(id);
-    count.condition_expression = Some("attribute_not_exists(#count) OR #count < :limit".into());
-    let values = count.expression_attribute_values.as_mut().unwrap();
-    values.insert(":limit".into(), n(limit));
-    count
-}
-
 pub(crate) fn delete(id: &str) -> Delete {
     Delete::builder()
         .table_name(TABLE)
