@@ -90,7 +90,7 @@ impl Provider {
     pub(crate) async fn send(&self, attempt: Attempt) -> Result<String, ProviderError> {
         let calm = self.calm.load(Ordering::Relaxed);
         let millis = match fastrand::u8(0..100) {
-            0..20 if !calm => fastrand::u64(5_000..40_000),
+            0..50 if !calm => fastrand::u64(3_000..30_000),
             _ => fastrand::u64(50..2_000),
         };
         let (before, after) = (fastrand::u64(0..=millis), millis);

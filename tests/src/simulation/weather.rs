@@ -37,7 +37,7 @@ impl Weather {
                 .rate(Fault::LoseRequest, LOST)
                 .rate(Fault::DelayReply, 0.02 * force)
                 .rate(Fault::Kill, if calls { 0.003 * force } else { 0.0 })
-                .rate(Fault::Duplicate, 0.15)
+                .rate(Fault::Duplicate, 0.3)
                 .rate(Fault::Reorder, 0.15);
             plan.traced()
         };
@@ -58,17 +58,21 @@ impl Weather {
     /// is polled.
     pub(super) async fn cut_off(&self, mut random: fastrand::Rng) {
         loop {
-            tokio::time::sleep(Duration::from_millis(random.u64(1_000..20_000))).await;
-            let process = &self.processes[random.usize(0..self.processes.len())];
-            let plans: &[&FaultPlan] = match random.u8(0..3) {
-                0 => &[&process.tables],
-                1 => &[&process.queues],
-                _ => &[&process.tables, &process.queues],
+            tokio::time::sleep(Duration::from_millis(random.u64(500..10_000))).await;
+            // Mostly one of those that handle events.
+            let process = match random.u8(0..10) {
+                0 => &self.processes[random.usize(0..self.processes.len())],
+                _ => &self.processes[random.usize(0..2)],
+            };
+            let plans: &[&FaultPlan] = match random.u8(0..4) {
+                0 => &[&process.queues],
+                1 => &[&process.tables, &process.queues],
+                _ => &[&process.tables],
             };
             for plan in plans {
                 lose(plan, 1.0);
             }
-            tokio::time::sleep(Duration::from_millis(random.u64(1_000..40_000))).await;
+            tokio::time::sleep(Duration::from_millis(random.u64(1_000..30_000))).await;
             for plan in plans {
                 lose(plan, LOST);
             }

@@ -12,8 +12,8 @@ use crate::simulation::events::{MailSent, StockReserved};
 use crate::simulation::provider::{Attempt, Provider};
 use crate::simulation::table::{add, number};
 
-/// Shorter than the provider sometimes takes.
-const LEASE: Duration = Duration::from_secs(10);
+/// Much shorter than the provider often takes.
+const LEASE: Duration = Duration::from_secs(3);
 
 #[derive(Clone, Debug)]
 pub(super) struct Mail {

@@ -1,0 +1,9 @@
+//! Where others got burnt, from a queue through host, handler, store and relay to the end. What one
+//! part can show alone is tested with that part.
+
+mod fifo;
+mod leases;
+mod queues;
+mod redrive;
+mod relay;
+mod support;
