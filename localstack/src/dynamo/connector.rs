@@ -72,7 +72,7 @@ impl Connector {
         self.life.check().await;
         let call = format!("dynamodb.{} {}", operation.name, Digest::of_request(body));
         let twist = Twist::draw(plan, &call, operation, body);
-        let run = async { self.shared.run_with(twist, plan, operation, body) };
+        let run = async { self.shared.run_with(twist, plan, &call, operation, body) };
         match plan.around(&self.life, &call, &CALL, run).await {
             Call::Answered(answer) => Ok(answer.into()),
             Call::Lost => Err(ConnectorError::timeout(
@@ -108,20 +108,24 @@ impl Shared {
         }
     }
 
-    fn run_with(&self, twist: Twist, plan: &FaultPlan, operation: Operation, body: &[u8]) -> Answer {
+    fn run_with(
+        &self,
+        twist: Twist,
+        plan: &FaultPlan,
+        call: &str,
+        operation: Operation,
+        body: &[u8],
+    ) -> Answer {
         match twist {
             Twist::None => self.run(operation, body),
             Twist::Refuse(answer) => answer,
             Twist::Part { done, left_out } => unprocessed(self.run(operation, &done), operation, left_out),
-            Twist::Index { request, stale } => {
+            Twist::Index => {
                 let fresh = self.run(operation, body);
-                let mut earlier = self.earlier.lock().unwrap_or_else(PoisonError::into_inner);
-                let answer = match stale {
-                    true => earlier.stale(plan, request, fresh.clone()),
-                    false => fresh.clone(),
-                };
-                earlier.keep(request, &fresh);
-                answer
+                self.earlier
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .answer(plan, call, fresh)
             }
         }
     }

@@ -18,8 +18,8 @@ pub(super) enum Twist {
     Refuse(Answer),
     /// Only this part of the batch is done, that one isn't.
     Part { done: Vec<u8>, left_out: Value },
-    /// It reads an index. The answer is an older state, if `stale`.
-    Index { request: Digest, stale: bool },
+    /// It reads an index: the answer may be an older state.
+    Index,
 }
 
 impl Twist {
@@ -36,19 +36,7 @@ impl Twist {
                 Self::Refuse(cancelled(plan, body, "TransactionConflict", CONFLICT))
             }
             "BatchWriteItem" | "BatchGetItem" => part(plan, call, body).unwrap_or(Self::None),
-            "Query" | "Scan" => {
-                let Ok(request) = serde_json::from_slice::<Value>(body) else {
-                    return Self::None;
-                };
-                if request["IndexName"].is_string() && request["ConsistentRead"] != true {
-                    let stale = drawn(Fault::StaleRead);
-                    return Self::Index {
-                        request: Digest::of((operation.name, Digest::of_request(body))),
-                        stale,
-                    };
-                }
-                Self::None
-            }
+            "Query" | "Scan" if reads_index(body) => Self::Index,
             _ => Self::None,
         }
     }
@@ -183,64 +171,74 @@ pub(super) fn unprocessed(answer: Answer, operation: Operation, left_out: Value)
     }
 }
 
-/// The last answers to the latest queries of indexes. Reads of an index are eventually consistent: an
-/// answer can lack what was written, and hold what was deleted.
+/// Whether it reads an index as DynamoDB does unless told otherwise: eventually consistent.
+fn reads_index(body: &[u8]) -> bool {
+    let request: Value = serde_json::from_slice(body).unwrap_or_default();
+    request["IndexName"].is_string() && request["ConsistentRead"] != true
+}
+
+/// The last answers to the latest queries of indexes. An answer from an index can lack what was
+/// written, and hold what was deleted.
 #[derive(Debug, Default)]
 pub(super) struct Earlier(VecDeque<(Digest, Answer)>);
 
-/// An answer has up to 1 MB.
+/// How many are kept: each has up to 1 MB.
 const KEPT: usize = 16;
 
 impl Earlier {
-    /// Gives back an older state than `fresh`: the previous answer to the same request when that
-    /// differs, else `fresh` without some of its items, as an index that hasn't got them yet.
-    pub(super) fn stale(&self, plan: &FaultPlan, request: Digest, fresh: Answer) -> Answer {
-        let earlier = self
-            .0
-            .iter()
-            .find(|(known, _)| *known == request)
-            .map(|(_, answer)| answer);
-        match earlier {
-            Some(earlier) if Digest::of_request(&earlier.body) != Digest::of_request(&fresh.body) => {
-                earlier.clone()
-            }
-            _ => without_some(plan, fresh),
-        }
-    }
-
-    /// Remembers the state as of now.
-    pub(super) fn keep(&mut self, request: Digest, fresh: &Answer) {
-        self.0.retain(|(known, _)| *known != request);
+    /// Answers with an older state than `fresh`, if there is one and the plan says so: the previous
+    /// answer to the same request, else `fresh` without some of its items, as from an index that
+    /// hasn't got them yet.
+    pub(super) fn answer(&mut self, plan: &FaultPlan, call: &str, fresh: Answer) -> Answer {
+        let request = Digest::of(call);
+        let known = self.0.iter().position(|(known, _)| *known == request);
+        let earlier = known.and_then(|at| self.0.remove(at)).map(|(_, answer)| answer);
+        let older = match earlier {
+            Some(earlier) if !earlier.is_same(&fresh) => Older::Known(earlier),
+            _ => Older::fewer(&fresh),
+        };
         if fresh.is_success() {
             self.0.push_back((request, fresh.clone()));
         }
         if self.0.len() > KEPT {
             self.0.pop_front();
         }
+        match older {
+            Older::None => fresh,
+            _ if plan.draw(call, &[Fault::StaleRead]).is_none() => fresh,
+            Older::Known(earlier) => earlier,
+            Older::Fewer(body, items) => without_some(plan, body, items),
+        }
     }
 }
 
-fn without_some(plan: &FaultPlan, fresh: Answer) -> Answer {
-    let Ok(mut body) = serde_json::from_slice::<Value>(&fresh.body) else {
-        return fresh;
-    };
-    let Some(items) = body["Items"].as_array_mut() else {
-        return fresh;
-    };
+/// An older state than an answer's.
+enum Older {
+    None,
+    Known(Answer),
+    /// One of these items is missing, or more.
+    Fewer(Value, Vec<Value>),
+}
+
+impl Older {
+    fn fewer(fresh: &Answer) -> Self {
+        let mut body: Value = serde_json::from_slice(&fresh.body).unwrap_or_default();
+        match body["Items"].take() {
+            Value::Array(items) if !items.is_empty() => Self::Fewer(body, items),
+            _ => Self::None,
+        }
+    }
+}
+
+fn without_some(plan: &FaultPlan, mut body: Value, mut items: Vec<Value>) -> Answer {
     let before = items.len();
     items.retain(|_| plan.below(2) == 0);
     if items.len() == before {
         items.pop();
     }
-    let (after, dropped) = (items.len(), before - items.len());
-    let scanned = body["ScannedCount"]
-        .as_u64()
-        .unwrap_or_default()
-        .saturating_sub(dropped as u64);
-    body["Count"] = after.into();
-    body["ScannedCount"] = scanned.into();
-    Answer {
-        body: body.to_string().into_bytes(),
-        ..fresh
-    }
+    let scanned = body["ScannedCount"].as_u64().unwrap_or_default();
+    body["ScannedCount"] = scanned.saturating_sub((before - items.len()) as u64).into();
+    body["Count"] = items.len().into();
+    body["Items"] = items.into();
+    Answer::success(body.to_string().into_bytes())
 }
