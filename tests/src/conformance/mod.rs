@@ -11,10 +11,12 @@
 
 mod capability;
 mod fixture;
+mod in_process;
 mod stage;
 mod transport;
 
 pub use capability::{Capabilities, Capability};
+pub use in_process::{InProcess, Topics};
 pub use stage::Stage;
 pub use transport::{Transport, World};
 
