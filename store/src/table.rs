@@ -6,8 +6,7 @@ use aws_sdk_dynamodb::error::{BuildError, ProvideErrorMetadata};
 use aws_sdk_dynamodb::operation::describe_table::DescribeTableError;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, IndexStatus, KeySchemaElement, KeyType,
-    Projection, ProjectionType, ScalarAttributeType, StreamSpecification, StreamViewType, TableDescription,
-    TableStatus, TimeToLiveSpecification, TimeToLiveStatus,
+    Projection, ProjectionType, ScalarAttributeType, TableDescription, TableStatus, TimeToLiveSpecification, TimeToLiveStatus,
 };
 
 use crate::call::CallError;
@@ -22,8 +21,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const NEEDS: &str = "the keys `pk` and `sk` (S), and an index `pending` of `shard` (S) and `due` (N)";
 
 impl Store {
-    /// Makes the table: its keys, the sparse index of pending records, expiry, and a stream of new
-    /// images; billed by request. One that is there is checked, and given expiry when it has none.
+    /// Makes the table: its keys, the sparse index of pending records, and expiry; billed by request. One
+    /// that is there is checked, and given expiry when it has none. It has no stream: nothing here reads
+    /// one, and the embedded database looks through all of a stream for each record it adds.
     ///
     /// For development and tests; on AWS the infrastructure makes it. Waits up to two minutes for it
     /// to become ready. May be dropped and called again.
@@ -54,10 +54,6 @@ impl Shared {
                         .build(),
                 )
                 .build()?;
-            let stream = StreamSpecification::builder()
-                .stream_enabled(true)
-                .stream_view_type(StreamViewType::NewImage)
-                .build()?;
             let call = self
                 .client
                 .create_table()
@@ -70,8 +66,7 @@ impl Shared {
                 ))
                 .set_key_schema(Some(key_schema(PK, SK)?))
                 .global_secondary_indexes(pending)
-                .billing_mode(BillingMode::PayPerRequest)
-                .stream_specification(stream);
+                .billing_mode(BillingMode::PayPerRequest);
             Ok(call)
         };
         let call = create().map_err(|error: BuildError| StoreError::Sdk {

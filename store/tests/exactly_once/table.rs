@@ -29,8 +29,6 @@ async fn it_is_made_as_the_records_need_it_and_making_it_again_changes_nothing()
         .unwrap()
         .table
         .unwrap();
-    let stream = table.stream_specification().unwrap();
-    assert_eq!(stream.stream_view_type().unwrap().as_str(), "NEW_IMAGE");
     let index = &table.global_secondary_indexes()[0];
     assert_eq!(index.index_name(), Some("pending"));
     assert_eq!(
