@@ -12,7 +12,7 @@ use crate::store::Shared;
 /// Why a call gave no answer, or not the one that was hoped for.
 #[derive(Debug)]
 pub(crate) enum CallError<E> {
-    Sdk(SdkError<E>),
+    Sdk(Box<SdkError<E>>),
     /// The SDK did not come back in time either.
     Timeout(Duration),
 }
@@ -27,7 +27,7 @@ impl Shared {
         // The SDK's futures are large.
         match tokio::time::timeout(after, Box::pin(call)).await {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(CallError::Sdk(error)),
+            Ok(Err(error)) => Err(CallError::Sdk(Box::new(error))),
             Err(_elapsed) => Err(CallError::Timeout(after)),
         }
     }
@@ -38,7 +38,7 @@ impl<E: ProvideErrorMetadata> CallError<E> {
     pub(crate) fn is_worth_a_try(&self) -> bool {
         match self {
             Self::Timeout(_) => true,
-            Self::Sdk(error) => match error {
+            Self::Sdk(error) => match &**error {
                 SdkError::TimeoutError(_) | SdkError::ResponseError(_) => true,
                 SdkError::DispatchFailure(failure) => !failure.is_user(),
                 SdkError::ServiceError(service) => {
@@ -79,7 +79,7 @@ impl<E: std::error::Error + Send + Sync + 'static> CallError<E> {
 
     pub(crate) fn into_box(self, call: &'static str) -> BoxError {
         match self {
-            Self::Sdk(error) => error.into(),
+            Self::Sdk(error) => error,
             timeout @ Self::Timeout(_) => timeout.into_store(call).into(),
         }
     }

@@ -62,7 +62,6 @@ macro_rules! effects {
     () => {
         /// Adds a write of the application's own: put, update, delete or check, on any table. It is
         /// named after its table where an error tells of it.
-        #[must_use]
         pub fn write(mut self, write: impl Into<crate::Write>) -> Self {
             self.effects.write(None, write.into());
             self
@@ -70,7 +69,6 @@ macro_rules! effects {
 
         /// Adds a write under a name, to tell it from others in
         /// [`CommitError::ConditionFailed`](crate::CommitError::ConditionFailed).
-        #[must_use]
         pub fn write_as(mut self, name: &str, write: impl Into<crate::Write>) -> Self {
             self.effects.write(Some(name), write.into());
             self
@@ -78,14 +76,12 @@ macro_rules! effects {
 
         /// Adds an event, to be published once the commit is made. That it can't be written, or was
         /// not declared, is an error of the commit.
-        #[must_use]
         pub fn emit<E: fanfare::Event>(mut self, event: &E) -> Self {
             self.effects.emit(event);
             self
         }
 
         /// Adds a command, to be sent to its consumer once the commit is made; errors as for `emit`.
-        #[must_use]
         pub fn send<C: fanfare::Command>(mut self, command: &C) -> Self {
             self.effects.send(command);
             self

@@ -32,7 +32,9 @@ const KEY_FULL: Advice = Advice::RetryAfter(std::time::Duration::from_secs(10));
 
 impl Plan {
     pub(super) fn judge(&self, error: CallError<TransactWriteItemsError>) -> Judgement {
-        if let CallError::Sdk(SdkError::ServiceError(service)) = &error {
+        if let CallError::Sdk(error) = &error
+            && let SdkError::ServiceError(service) = &**error
+        {
             match service.err() {
                 TransactWriteItemsError::TransactionCanceledException(cancelled) => {
                     return self.judge_reasons(cancelled.cancellation_reasons());

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
@@ -112,10 +111,13 @@ impl Shared {
                     let record = answer.attributes.as_ref().map(InboxRecord::read).transpose()?;
                     return Ok(Updated::Done(record));
                 }
-                Err(CallError::Sdk(SdkError::ServiceError(service)))
-                    if service.err().is_conditional_check_failed_exception() =>
+                Err(CallError::Sdk(error))
+                    if error
+                        .as_service_error()
+                        .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
                 {
-                    let UpdateItemError::ConditionalCheckFailedException(failed) = service.into_err() else {
+                    let UpdateItemError::ConditionalCheckFailedException(failed) = error.into_service_error()
+                    else {
                         return Err(StoreError::no_record("UpdateItem"));
                     };
                     let record = failed.item.as_ref().map(InboxRecord::read).transpose()?;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fanfare::Backoff;
@@ -19,7 +19,7 @@ use super::table::Table;
 use super::{RelayError, Settings};
 use super::{ordered, unordered};
 use crate::record::outbox::OutboxRecord;
-use crate::record::{Key, Millis};
+use crate::record::{Key, Millis, head};
 use crate::store::Shared;
 use crate::wake::Fresh;
 
@@ -48,7 +48,15 @@ pub(super) struct Context<'a> {
     /// Counts records that went, for those who wait for it.
     pub(super) progress: &'a AtomicU64,
     stopping: AtomicBool,
-    under_way: Mutex<BTreeSet<String>>,
+    under_way: Arc<Mutex<BTreeSet<String>>>,
+}
+
+/// That a record is being read or published by this relay: while one is held, nothing else here takes
+/// the same record up.
+#[derive(Debug)]
+pub(super) struct Claim {
+    pk: String,
+    under_way: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl<'a> Context<'a> {
@@ -59,7 +67,7 @@ impl<'a> Context<'a> {
             batches: Batches::default(),
             progress,
             stopping: AtomicBool::new(false),
-            under_way: Mutex::default(),
+            under_way: Arc::default(),
         }
     }
 
@@ -76,9 +84,13 @@ impl<'a> Context<'a> {
         self.stopping.load(Ordering::Relaxed)
     }
 
-    /// Whether the record with this partition key is being published by this relay now.
-    pub(super) fn is_under_way(&self, pk: &str) -> bool {
-        self.under_way().contains(pk)
+    /// Claims the record with this partition key, unless it is claimed.
+    pub(super) fn claim(&self, pk: &str) -> Option<Claim> {
+        let mut under_way = lock(&self.under_way);
+        under_way.insert(pk.to_owned()).then(|| Claim {
+            pk: pk.to_owned(),
+            under_way: Arc::clone(&self.under_way),
+        })
     }
 
     /// A reason, cut to what a record with so many events has room for.
@@ -86,10 +98,16 @@ impl<'a> Context<'a> {
         let room = (REASONS / events.max(1)).min(REASON);
         reason[..reason.floor_char_boundary(room)].to_owned()
     }
+}
 
-    fn under_way(&self) -> MutexGuard<'_, BTreeSet<String>> {
-        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+impl Drop for Claim {
+    fn drop(&mut self) {
+        lock(&self.under_way).remove(&self.pk);
     }
+}
+
+fn lock(under_way: &Mutex<BTreeSet<String>>) -> MutexGuard<'_, BTreeSet<String>> {
+    under_way.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Makes a call on the table again while it fails, as often as a write that confirms.
@@ -110,13 +128,6 @@ where
             }
         }
     }
-}
-
-/// What there is to do for a record.
-enum Task {
-    Unordered(OutboxRecord),
-    Ordered(Key),
-    Found(Found),
 }
 
 /// Works until `shutdown` resolves, and then until what is under way has ended, but no longer than the
@@ -149,8 +160,8 @@ pub(super) async fn run(
                 }
             }
             Some(found) = found.recv(), if room > 0 => {
-                for found in found {
-                    tasks.begin(Task::Found(found));
+                for (claim, found) in found {
+                    tasks.begin(claim, found);
                 }
             }
             never = &mut sweep => match never {},
@@ -200,46 +211,44 @@ impl<'a> Tasks<'a> {
         match fresh {
             // When the relay is behind, another one may be at it, or the sweep of this one.
             Fresh::Unordered(record) if is_due(&record, self.context.now()) => {}
-            Fresh::Unordered(record) => self.begin(Task::Unordered(record)),
-            Fresh::Ordered(key) if self.context.is_under_way(&key.pk) => {
-                self.again.insert(key.pk);
+            Fresh::Unordered(record) => {
+                if let Some(claim) = self.context.claim(&record.key().pk) {
+                    self.begin(claim, Found::Unordered(record));
+                }
             }
-            Fresh::Ordered(key) => self.begin(Task::Ordered(key)),
+            Fresh::Ordered(key) => self.appended(key),
         }
     }
 
-    fn begin(&mut self, task: Task) {
-        let pk = task.pk();
-        if !self.context.under_way().insert(pk.clone()) {
+    fn appended(&mut self, key: Key) {
+        let Some(claim) = self.context.claim(&key.pk) else {
+            self.again.insert(key.pk);
             return;
-        }
+        };
         let context = self.context;
         self.running.push(Box::pin(async move {
-            match task {
-                Task::Unordered(record) | Task::Found(Found::Unordered(record)) => {
-                    unordered::relay(context, record).await;
-                }
-                Task::Ordered(key) => ordered::relay(context, &key).await,
-                Task::Found(Found::Ordered(head)) => ordered::relay_head(context, head).await,
+            ordered::relay(context, &key).await;
+            drop(claim);
+            key.pk
+        }));
+    }
+
+    fn begin(&mut self, claim: Claim, found: Found) {
+        let context = self.context;
+        self.running.push(Box::pin(async move {
+            let pk = claim.pk.clone();
+            match found {
+                Found::Unordered(record) => unordered::relay(context, record).await,
+                Found::Ordered(head) => ordered::relay_head(context, head).await,
             }
+            drop(claim);
             pk
         }));
     }
 
     fn ended(&mut self, pk: String) {
-        self.context.under_way().remove(&pk);
         if self.again.remove(&pk) {
-            self.begin(Task::Ordered(Key::new(pk, crate::record::head::SORT)));
-        }
-    }
-}
-
-impl Task {
-    fn pk(&self) -> String {
-        match self {
-            Self::Unordered(record) | Self::Found(Found::Unordered(record)) => record.key().pk,
-            Self::Found(Found::Ordered(head)) => head.pk.clone(),
-            Self::Ordered(key) => key.pk.clone(),
+            self.appended(Key::new(pk, head::SORT));
         }
     }
 }

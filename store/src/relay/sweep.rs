@@ -1,6 +1,7 @@
 //! Looking for what is due: commits whose wake was lost, what failed and is to be tried again, what
 //! another relay left behind.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use tokio::time::Instant;
 
 use super::RelayError;
 use super::park::park_unreadable;
-use super::run::Context;
+use super::run::{Claim, Context};
 use super::table::BATCH_GET;
 use crate::record::head::{self, Head};
 use crate::record::outbox::{self, Indexed, OutboxRecord};
@@ -39,7 +40,7 @@ struct Shard {
 
 /// Sweeps again and again. The pause is random around the one set, so that several relays don't look
 /// all at the same time for the same records.
-pub(super) async fn sweep(context: &Context<'_>, found: mpsc::Sender<Vec<Found>>) -> Infallible {
+pub(super) async fn sweep(context: &Context<'_>, found: mpsc::Sender<Vec<(Claim, Found)>>) -> Infallible {
     let mut shards: Vec<_> = names(context.store.shards)
         .map(|name| Shard {
             name,
@@ -66,7 +67,7 @@ pub(super) fn names(shards: u32) -> impl Iterator<Item = String> {
         .chain((0..shards).map(shard::parked))
 }
 
-async fn sweep_shard(context: &Context<'_>, shard: &mut Shard, found: &mpsc::Sender<Vec<Found>>) {
+async fn sweep_shard(context: &Context<'_>, shard: &mut Shard, found: &mpsc::Sender<Vec<(Claim, Found)>>) {
     match read_shard(context, &shard.name, found).await {
         Ok(()) => shard.failures = 0,
         Err(error) => {
@@ -86,7 +87,7 @@ async fn sweep_shard(context: &Context<'_>, shard: &mut Shard, found: &mpsc::Sen
 async fn read_shard(
     context: &Context<'_>,
     shard: &str,
-    found: &mpsc::Sender<Vec<Found>>,
+    found: &mpsc::Sender<Vec<(Claim, Found)>>,
 ) -> Result<(), RelayError> {
     let now = context.now();
     let mut from = None;
@@ -107,18 +108,22 @@ async fn read_shard(
 }
 
 /// Reads the records themselves, which the index may lag behind, and gives those that are due.
-async fn read_due(context: &Context<'_>, keys: &[Item]) -> Result<Vec<Found>, RelayError> {
-    let keys = keys
-        .iter()
-        .map(Key::of)
-        .filter(|key| !key.as_ref().is_ok_and(|key| context.is_under_way(&key.pk)))
-        .collect::<Result<Vec<_>, _>>()?;
+async fn read_due(context: &Context<'_>, keys: &[Item]) -> Result<Vec<(Claim, Found)>, RelayError> {
+    let mut claims = BTreeMap::new();
+    for key in keys {
+        let key = Key::of(key)?;
+        if let Some(claim) = context.claim(&key.pk) {
+            claims.insert(key, claim);
+        }
+    }
+    let keys: Vec<_> = claims.keys().cloned().collect();
     let mut due = Vec::new();
     for item in context.table().get_all(&keys).await? {
-        match read(&item) {
-            Ok(Some(found)) if found.is_due(context.now()) => due.push(found),
-            Ok(_) => {}
-            Err(error) => park_unreadable(context, &item, &error).await?,
+        let claim = claims.remove(&Key::of(&item)?);
+        match (claim, read(&item)) {
+            (Some(claim), Ok(Some(found))) if found.is_due(context.now()) => due.push((claim, found)),
+            (_, Ok(_)) => {}
+            (_, Err(error)) => park_unreadable(context, &item, &error).await?,
         }
     }
     Ok(due)

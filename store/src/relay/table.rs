@@ -1,5 +1,6 @@
 //! The relay's calls on the table, each bounded in time.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
@@ -58,11 +59,14 @@ impl<'a> Table<'a> {
         Ok(output.map_err(|error| error.into_store("GetItem"))?.item)
     }
 
-    /// Reads records, strongly consistent, in any order. Those that are gone are left out.
+    /// Reads records, strongly consistent, each once and in any order. Those that are gone are left out.
     pub(super) async fn get_all(self, keys: &[Key]) -> Result<Vec<Item>, RelayError> {
         let mut items = Vec::with_capacity(keys.len());
+        // An index can show a record at its old place and its new one, and a batch with a key twice
+        // is refused.
+        let keys: Vec<_> = keys.iter().collect::<BTreeSet<_>>().into_iter().collect();
         for keys in keys.chunks(BATCH_GET) {
-            self.get_batch(keys.iter().map(Key::item).collect(), &mut items)
+            self.get_batch(keys.iter().map(|key| key.item()).collect(), &mut items)
                 .await?;
         }
         Ok(items)

@@ -12,7 +12,7 @@ use fanfare_store::{CommitError, IdempotencyKey, Store};
 use crate::support::things::{count, put_new};
 use crate::support::*;
 
-const SEEDS: u64 = 200;
+const SEEDS: u64 = 150;
 
 /// The other side of a lease's effect: it honours idempotency keys.
 #[derive(Clone, Default)]

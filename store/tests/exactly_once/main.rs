@@ -1,5 +1,7 @@
 //! What the store promises about effects that happen once.
 
+#![allow(clippy::unwrap_used, reason = "a test ends there")]
+
 mod clock_and_ttl;
 mod emissions;
 mod faults;

@@ -177,7 +177,7 @@ async fn idempotency_lock_it_does_not_lapse_in_a_long_effect() {
     let inbox = world.store().inbox();
     let delivery = deliver("billing", &placed("17", start())).await;
     let lease = inbox.lease(&delivery, SECOND, async |claim| {
-        tokio::time::sleep(HOUR).await;
+        tokio::time::sleep(MINUTE).await;
         Ok(claim.complete().commit().await?)
     });
     assert_eq!(lease.await.unwrap(), Handled::Applied);

@@ -13,6 +13,8 @@ use fanfare::fault::{FaultPlan, Life};
 use fanfare::{Clock, Delivery, Envelope, Lost, Message, Router};
 use fanfare_local::Dynamo;
 use fanfare_store::Store;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use tower::{Service, ServiceExt};
 
 pub(crate) use tap::{Deed, Tap};
@@ -179,38 +181,9 @@ pub(crate) fn envelope(source: &str, id: &str, time: Option<SystemTime>) -> Enve
         "data": {"order": id},
     });
     if let Some(time) = time {
-        let since = time.duration_since(UNIX_EPOCH).unwrap();
-        json["time"] = rfc3339(since.as_millis()).into();
+        json["time"] = OffsetDateTime::from(time).format(&Rfc3339).unwrap().into();
     }
     Envelope::parse(&json.to_string()).unwrap()
-}
-
-fn rfc3339(millis: u128) -> String {
-    let (days, millis) = (millis / 86_400_000, millis % 86_400_000);
-    let (mut year, mut days) = (1970, days);
-    let length = |year: u128| match year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) {
-        true => 366,
-        false => 365,
-    };
-    while days >= length(year) {
-        days -= length(year);
-        year += 1;
-    }
-    let february = length(year) - 337;
-    let mut month = 1;
-    for in_month in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] {
-        if days < in_month {
-            break;
-        }
-        days -= in_month;
-        month += 1;
-    }
-    let (hours, minutes, seconds) = (millis / 3_600_000, millis / 60_000 % 60, millis / 1_000 % 60);
-    format!(
-        "{year}-{month:02}-{:02}T{hours:02}:{minutes:02}:{seconds:02}.{:03}Z",
-        days + 1,
-        millis % 1_000
-    )
 }
 
 /// The envelope as this consumer gets it: a new delivery each time, as after a redelivery.
