@@ -55,7 +55,12 @@ impl Connector {
         let body = request.body().bytes().unwrap_or_default();
         match &self.plan {
             Some(plan) => self.answer_under(plan, operation, body).await,
-            None => Ok(self.shared.run(operation, body).into()),
+            None => {
+                let answer = self.shared.run(operation, body);
+                // Killed meanwhile, from another thread.
+                self.life.check().await;
+                Ok(answer.into())
+            }
         }
     }
 

@@ -30,9 +30,14 @@ use self::token::Tokens;
 
 /// A DynamoDB inside the process. Clones share the tables.
 ///
-/// Every call runs to its end on the thread that polls it, under one lock: a call takes some tens of
-/// microseconds, less than handing it to another thread and back would, and a simulation on a paused
-/// clock stays on one thread and repeats exactly. Each call gives way to other tasks once before.
+/// Every call runs to its end on the thread that polls it, under one lock: it takes some tens of
+/// microseconds, about what handing it to another thread and back would add, and a simulation on a
+/// paused clock stays on one thread. Each call first gives way to other tasks once.
+///
+/// On a current-thread runtime a run repeats exactly from a seed: the SDK takes its tokens and the
+/// jitter of its pauses from `fastrand`'s generator of the thread (seed it with `fastrand::seed`), and
+/// everything else from the [`FaultPlan`]. With the SDK's debug spans enabled it takes more from that
+/// generator, so repeat a run under the same log filter.
 #[derive(Clone, Debug)]
 pub struct Dynamo {
     shared: Arc<Shared>,
@@ -75,7 +80,17 @@ impl Dynamo {
     /// Tables in a folder, made when it isn't there; in real time. What was answered survives the end
     /// of the process, also by SIGKILL; a loss of power can take the last writes, never all of them
     /// (each write reaches the operating system before it is answered, and the disk with the next
-    /// checkpoint). One process at a time.
+    /// checkpoint). The tokens of transactions are remembered in memory only: after a restart a
+    /// repeated transaction is made again. One process at a time.
+    ///
+    /// ```
+    /// # fn main() -> anyhow::Result<()> {
+    /// # let folder = tempfile::tempdir()?;
+    /// let dynamo = fanfare_local::Dynamo::file(folder.path())?;
+    /// assert!(fanfare_local::Dynamo::file(folder.path()).is_err(), "one at a time");
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`DynamoError::InUse`] when another process (or another `Dynamo` of this one) has the folder;
@@ -101,7 +116,25 @@ impl Dynamo {
         }
     }
 
-    /// The same tables, reached under this fault plan.
+    /// The same tables, reached under this fault plan. Below the SDK, so that its retries are under test
+    /// too: requests and replies lost (the SDK sees no answer), replies late, throttles, hosts killed
+    /// before or after a call's effect, conflicts of transactions, parts of batches left out, and old
+    /// states of indexes (the previous answer to the same query, or one in which items are missing).
+    /// In the plan's trace a call is `dynamodb.PutItem` and a digest of the request.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> anyhow::Result<()> {
+    /// use fanfare::{Clock, fault::{Fault, FaultPlan, Life}};
+    /// use fanfare_local::Dynamo;
+    ///
+    /// let plan = FaultPlan::seeded(1).rates(0.0).rate(Fault::Throttle, 1.0);
+    /// let dynamo = Dynamo::memory(Clock::system())?.with_faults(plan.clone());
+    /// assert!(dynamo.client(&Life::default()).list_tables().send().await.is_err());
+    /// assert_eq!(plan.injected()["throttle"], 3, "the SDK tries three times");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn with_faults(self, plan: FaultPlan) -> Self {
         Self {
@@ -141,7 +174,8 @@ impl Dynamo {
     }
 
     /// Deletes what has expired, as DynamoDB does in its own time, and says how many items it was.
-    /// Until then an expired item is read like any other.
+    /// Until then an expired item is read like any other. Runs to its end on this thread, and lets
+    /// waiting calls of other threads in between pages.
     ///
     /// # Errors
     /// [`DynamoError::Database`] when the tables can't be read or written.

@@ -425,3 +425,22 @@ async fn a_pause_between_two_tries_outlives_no_kill() {
     assert!(timeout(Duration::from_secs(3_600), call).await.is_err());
     assert_eq!(get(&client, "a", "1").await, None);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_life_has_its_own_quota_of_retries() {
+    let dynamo = memory();
+    let lost = |dynamo: Dynamo| async move {
+        let plan = only(Fault::LoseRequest);
+        let client = dynamo.with_faults(plan.clone()).client(&Life::default());
+        for _ in 0..100 {
+            client.list_tables().send().await.unwrap_err();
+        }
+        plan.injected()["lose_request"]
+    };
+    let first = lost(dynamo.clone()).await;
+    assert!(
+        first < 300,
+        "the SDK makes {first} attempts, and never runs out of its quota"
+    );
+    assert_eq!(lost(dynamo).await, first);
+}

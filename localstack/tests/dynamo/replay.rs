@@ -15,6 +15,7 @@ fn workload(seed: u64) -> Vec<String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
+        .on_thread_start(|| panic!("a second thread, with a schedule of its own"))
         .build()
         .unwrap();
     runtime.block_on(async {
