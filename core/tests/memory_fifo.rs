@@ -1,5 +1,6 @@
 //! FIFO queues and topics of the in-process broker behave as those of SQS and SNS.
 #![cfg(feature = "memory")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 use std::collections::BTreeMap;
 use std::time::{Duration, UNIX_EPOCH};
@@ -257,21 +258,22 @@ async fn a_group_and_a_deduplication_id_are_needed_unless_the_body_stands_for_it
 
 #[tokio::test(start_paused = true)]
 async fn a_delay_is_the_queue_s_and_keeps_the_order() {
-    let broker = with_queue(QueueSettings {
+    let delayed = QueueSettings {
         delay: seconds(10),
         ..QueueSettings::default()
-    });
-    send(&broker, &[("a", "1")]);
+    };
+    let broker = with_queue(QueueSettings::default());
+    send(&broker, &[("c", "1")]);
+    broker.set_queue(QUEUE, delayed).unwrap();
+    send(&broker, &[("a", "1"), ("c", "2")]);
     advance(seconds(5)).await;
     broker.set_queue(QUEUE, QueueSettings::default()).unwrap();
-    send(&broker, &[("a", "2"), ("b", "1")]);
-    assert_eq!(
-        bodies(&receive(&broker, 10).await),
-        ["b1"],
-        "nothing overtakes in its group"
-    );
+    send(&broker, &[("a", "2"), ("b", "1"), ("c", "3")]);
+    let received = receive(&broker, 10).await;
+    assert_eq!(bodies(&received), ["c1", "b1"], "nothing overtakes in its group");
+    broker.delete(QUEUE, received[0].receipt).unwrap();
     advance(seconds(5)).await;
-    assert_eq!(bodies(&receive(&broker, 10).await), ["a1", "a2"]);
+    assert_eq!(bodies(&receive(&broker, 10).await), ["a1", "a2", "c2", "c3"]);
 }
 
 #[tokio::test(start_paused = true)]

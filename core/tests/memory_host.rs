@@ -1,5 +1,6 @@
 //! The host keeps its promises on a standard queue.
 #![cfg(feature = "memory")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 mod memory_support;
 
@@ -7,12 +8,14 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
-use fanfare::memory::{DEAD_LETTER_ATTRIBUTE, Entry, MemoryQueue};
+use fanfare::fault::{Fault, FaultPlan};
+use fanfare::memory::{Broker, DEAD_LETTER_ATTRIBUTE, Entry, MemoryQueue, QueueSettings};
 use fanfare::port::{BoxFuture, Completed};
 use fanfare::{
-    Attribute, Attributes, BoxError, DedupeKey, Failure, Handled, Message, Outcome, RetryPolicy, Verdict,
+    Attribute, Attributes, BoxError, Clock, DedupeKey, Failure, Handled, Message, Outcome, RetryPolicy,
+    Verdict,
 };
 use memory_support::*;
 use serde_json::Value;
@@ -141,6 +144,38 @@ async fn partial_batch_results_are_looked_at() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_being_settled_is_not_extended() {
+    let broker = with_queue(Q, 5);
+    send(&broker, Q, ["a"]);
+    // The message can't be given back until it comes again by itself.
+    let queue = Watched::new(&broker, Q).failing(|call, _, _| match call {
+        "release" => Fails::Retryable,
+        _ => Fails::No,
+    });
+    let diary = queue.diary.clone();
+    let noted = diary.clone();
+    let handler = move |message: Message| {
+        noted.note(format!("try {}", message.receive_count));
+        async move {
+            if message.receive_count == 1 {
+                failed()
+            } else {
+                applied()
+            }
+        }
+    };
+    host(queue, &broker)
+        .serve(service!(handler), async { broker.quiet([Q]).await.unwrap() })
+        .await;
+    assert!(
+        diary.entries().contains(&(30, "try 2".to_owned())),
+        "{:?}",
+        diary.entries()
+    );
+    assert_eq!(diary.count("extend 1"), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn releases_and_dead_letters_that_fail_are_tried_again() {
     let broker = with_queue(Q, 5);
     send(&broker, Q, ["retry", "dead"]);
@@ -203,6 +238,28 @@ async fn the_same_message_under_two_handles_runs_once_and_is_deleted_by_the_newe
         seconds(70),
         "deleted by the receipt of its third receive"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_copy_that_comes_while_its_message_is_handled_is_deleted_along_with_it() {
+    let plan = FaultPlan::seeded(1).rates(0.0).rate(Fault::Duplicate, 1.0);
+    let broker = Broker::new(Clock::tokio(UNIX_EPOCH), plan);
+    broker.create_queue(Q, QueueSettings::default()).unwrap();
+    send(&broker, Q, 0..5);
+    let runs = Arc::new(AtomicUsize::new(0));
+    let counted = runs.clone();
+    let handler = move |_: Message| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        async {
+            sleep(seconds(10)).await;
+            applied()
+        }
+    };
+    let quiet = Quiet::new();
+    host(MemoryQueue::new(broker.clone(), Q), &broker)
+        .serve(service!(handler), quiet.wait(&broker, Q))
+        .await;
+    assert_eq!((runs.load(Ordering::Relaxed), quiet.after()), (5, seconds(10)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -573,15 +630,15 @@ async fn receives_that_fail_are_tried_again_with_pauses() {
         _ => Fails::No,
     });
     let watched = queue.clone();
-    let start = Instant::now();
+    let quiet = Quiet::new();
     host(queue, &broker)
         .serve(service!(|_: Message| async { applied() }), async {
-            broker.quiet([Q]).await.unwrap()
+            quiet.wait(&broker, Q).await
         })
         .await;
     assert!(watched.calls("receive") > 20);
     // 20 pauses, at random up to a bound that grows to 20 s: a busy loop would take none.
-    assert!(start.elapsed() > seconds(15), "{:?}", start.elapsed());
+    assert!(quiet.after() > seconds(15), "{:?}", quiet.after());
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,5 +1,6 @@
 //! The host keeps the order of each group on a FIFO queue, and no group holds another.
 #![cfg(feature = "memory")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 mod memory_support;
 
@@ -248,6 +249,28 @@ async fn when_a_head_is_lost_its_followers_come_again_behind_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn when_a_head_is_lost_between_tries_the_group_comes_again_in_order() {
+    let broker = with_queue(Q, 5);
+    send_fifo(&broker, Q, &[("a", "1"), ("a", "2"), ("a", "3")]);
+    let queue = Watched::new(&broker, Q).failing(|call, nth, entry| match (call, nth, entry) {
+        ("extend", 2, 0) => Fails::NotHeld,
+        _ => Fails::No,
+    });
+    let diary = serve(&broker, queue, |message| async move {
+        if message.body == "1" && message.receive_count == 1 {
+            return Outcome::failed(None, Failure::retry_after(seconds(200), "not yet"));
+        }
+        applied()
+    })
+    .await;
+    // Extended at 15 s, lost at 30 s, and visible again at 45 s, when that time is over.
+    assert_eq!(
+        starts(&diary),
+        at(&[(0, "a1 1"), (45, "a1 2"), (45, "a2 2"), (45, "a3 2")])
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn many_failing_groups_do_not_use_up_the_places() {
     let broker = with_queue(Q, 50);
     for group in 0..8 {
@@ -287,17 +310,24 @@ async fn many_failing_groups_do_not_use_up_the_places() {
 async fn at_shutdown_a_group_is_given_back_in_order() {
     let broker = with_queue(Q, 5);
     send_fifo(&broker, Q, &[("a", "1"), ("a", "2"), ("b", "1"), ("b", "2")]);
-    let handler = |message: Message| async move {
-        if message.group.as_deref() == Some("a") {
-            return Outcome::failed(None, Failure::retry_after(seconds(50), "not yet"));
+    let diary = Diary::new();
+    let noted = diary.clone();
+    let handler = move |message: Message| {
+        noted.note(named(&message));
+        async move {
+            if message.group.as_deref() == Some("a") {
+                return Outcome::failed(None, Failure::retry_after(seconds(50), "not yet"));
+            }
+            sleep(seconds(20)).await;
+            applied()
         }
-        sleep(seconds(20)).await;
-        applied()
     };
+
     host(MemoryQueue::new(broker.clone(), Q), &broker)
         .poll(seconds(1))
         .serve(service!(handler), sleep(seconds(10)))
         .await;
+    assert_eq!(diary.whats(), ["a1", "b1"], "nothing is started any more");
     // b1 was finished, a1 has 30 s of its pause left.
     let order: Vec<_> = drain(&broker, Q)
         .await

@@ -1,5 +1,6 @@
 //! The ports onto the broker: what is published arrives, and dead letters say why.
 #![cfg(feature = "memory")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 mod memory_support;
 

@@ -1,4 +1,5 @@
 //! What the tests of the in-process host share.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 
 use std::sync::{Arc, Mutex};
@@ -150,7 +151,7 @@ pub enum Fails {
     /// The call isn't made for this entry.
     Retryable,
     NotHeld,
-    /// The entry is made, and is missing from the reply, which ends there.
+    /// The reply ends before this entry, which isn't made, as those behind it.
     Missing,
 }
 
@@ -200,19 +201,17 @@ impl Watched {
         let nth = self.called(call);
         let fails: Vec<_> = (0..entries.len())
             .map(|entry| (self.fails)(call, nth, entry))
+            .take_while(|fails| *fails != Fails::Missing)
             .collect();
-        let reaches = |fails: &Fails| matches!(fails, Fails::No | Fails::Missing);
         let made = entries
             .into_iter()
             .zip(&fails)
-            .filter(|(_, fails)| reaches(fails))
-            .map(|(entry, _)| entry);
-        let mut results = make(made.collect()).await.into_iter();
+            .filter(|(_, fails)| **fails == Fails::No);
+        let mut results = make(made.map(|(entry, _)| entry).collect()).await.into_iter();
         let mut reply = Vec::new();
         for fails in fails {
             match fails {
-                Fails::No => reply.extend(results.next()),
-                Fails::Missing => break,
+                Fails::No | Fails::Missing => reply.extend(results.next()),
                 Fails::Retryable => {
                     reply.push(Err(QueueError::Retryable {
                         call,

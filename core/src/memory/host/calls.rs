@@ -11,7 +11,8 @@ use crate::port::{BoxFuture, DeadLetter, Queue, QueueError, Received};
 /// How long a call other than a receive may take; a receive has this on top of its wait.
 const TIMEOUT: Duration = Duration::from_secs(8);
 
-type Results = Vec<(Slot, Result<(), QueueError>)>;
+type Entries<T> = Vec<(Slot, T)>;
+type Results = Entries<Result<(), QueueError>>;
 
 /// What a call came back with.
 pub(super) enum Called<R> {
@@ -33,10 +34,7 @@ pub(super) fn receive<Q: Queue>(queue: &Arc<Q>, max: usize, wait: Duration) -> C
     })
 }
 
-pub(super) fn extend<Q: Queue>(
-    queue: &Arc<Q>,
-    entries: Vec<(Slot, (Q::Receipt, Duration))>,
-) -> Call<Q::Receipt> {
+pub(super) fn extend<Q: Queue>(queue: &Arc<Q>, entries: Entries<(Q::Receipt, Duration)>) -> Call<Q::Receipt> {
     let queue = queue.clone();
     Box::pin(async move {
         let called = Instant::now();
@@ -52,7 +50,7 @@ pub(super) fn extend<Q: Queue>(
 }
 
 /// Deletes; a job can have several receipts, and only the result of its first counts.
-pub(super) fn delete<Q: Queue>(queue: &Arc<Q>, entries: Vec<(Slot, Vec<Q::Receipt>)>) -> Call<Q::Receipt> {
+pub(super) fn delete<Q: Queue>(queue: &Arc<Q>, entries: Entries<Vec<Q::Receipt>>) -> Call<Q::Receipt> {
     let queue = queue.clone();
     Box::pin(async move {
         let (mut slots, mut receipts) = (Vec::new(), Vec::new());
@@ -70,7 +68,7 @@ pub(super) fn delete<Q: Queue>(queue: &Arc<Q>, entries: Vec<(Slot, Vec<Q::Receip
 
 pub(super) fn release<Q: Queue>(
     queue: &Arc<Q>,
-    entries: Vec<(Slot, (Q::Receipt, Duration))>,
+    entries: Entries<(Q::Receipt, Duration)>,
 ) -> Call<Q::Receipt> {
     let queue = queue.clone();
     Box::pin(async move {
@@ -81,7 +79,7 @@ pub(super) fn release<Q: Queue>(
 
 pub(super) fn dead_letter<Q: Queue>(
     queue: &Arc<Q>,
-    entries: Vec<(Slot, (Received<Q::Receipt>, DeadLetter))>,
+    entries: Entries<(Received<Q::Receipt>, DeadLetter)>,
 ) -> Call<Q::Receipt> {
     let queue = queue.clone();
     Box::pin(async move {

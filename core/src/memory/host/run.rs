@@ -382,9 +382,7 @@ where
     fn stop(&mut self) {
         let now = Instant::now();
         self.drain_until = Some(now + self.host.drain);
-        // From the last to the first, so that on FIFO no later one is free before an earlier one.
-        let mut waiting: Vec<_> = self.jobs.iter().map(|(slot, job)| (slot, job.state)).collect();
-        waiting.reverse();
+        let waiting: Vec<_> = self.jobs.iter().map(|(slot, job)| (slot, job.state)).collect();
         for (slot, state) in waiting {
             let after = match state {
                 State::Behind | State::Ready => Duration::ZERO,
