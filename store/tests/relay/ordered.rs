@@ -146,7 +146,7 @@ async fn events_appended_while_their_key_is_under_way_follow_at_once() {
 /// then quiet, and an account of what arrived.
 #[tokio::test(start_paused = true)]
 async fn whatever_fails_the_first_copies_of_a_key_come_in_order() {
-    for seed in 0..60 {
+    for seed in 0..12 {
         fastrand::seed(seed);
         let world = World::new().await;
         let plan = FaultPlan::seeded(seed)

@@ -10,7 +10,7 @@ use crate::world::{Memo, Note, World, posting};
 
 #[tokio::test(start_paused = true)]
 async fn three_relays_lose_nothing_and_keep_each_keys_order() {
-    for seed in 0..20 {
+    for seed in 0..6 {
         fastrand::seed(seed);
         let world = World::new().await;
         let stores = [world.store(), world.store(), world.store()];

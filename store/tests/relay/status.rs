@@ -13,7 +13,9 @@ use crate::world::{Note, World, posting};
 async fn the_age_of_the_oldest_grows_while_publishing_fails_and_falls_afterwards() {
     let world = World::new().await;
     let store = world.store();
-    let relay = store.relay(world.topics.clone());
+    let relay = store
+        .relay(world.topics.clone())
+        .sweep_every(Duration::from_secs(10));
     world.topics.answer(|_| Answer::Fail);
     beside!(relay, {
         assert_eq!(relay.status().await.unwrap(), Default::default());
@@ -31,7 +33,7 @@ async fn the_age_of_the_oldest_grows_while_publishing_fails_and_falls_afterwards
             last = oldest;
         }
         world.topics.answer(|_| Answer::Confirm);
-        sleep(Duration::from_secs(62)).await;
+        sleep(Duration::from_secs(80)).await;
         assert_eq!(relay.status().await.unwrap(), Default::default());
     });
 }
@@ -41,6 +43,7 @@ async fn the_age_of_an_ordered_event_that_fails_grows_too() {
     let world = World::new().await;
     let store = world.store();
     let relay = store.relay(world.topics.clone());
+    let relay = relay.sweep_every(Duration::from_secs(10));
     commit!(store, posting("a", 1));
     relay.drain().await.unwrap();
     world.topics.answer(|_| Answer::Fail);

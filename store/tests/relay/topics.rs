@@ -37,8 +37,6 @@ pub(crate) struct Copy {
     pub(crate) key: Option<String>,
     pub(crate) sequence: Option<u64>,
     pub(crate) data: String,
-    /// Which call brought it.
-    pub(crate) call: usize,
     pub(crate) at: Duration,
 }
 
@@ -147,7 +145,6 @@ impl Publish for Topics {
             );
             let answers: Vec<_> = {
                 let mut state = self.state();
-                let call = state.calls.len();
                 state.calls.push(outgoing.len());
                 let under_way = state.under_way.entry(destination.clone()).or_default();
                 *under_way += 1;
@@ -164,7 +161,6 @@ impl Publish for Topics {
                                 key: outgoing.key.clone(),
                                 sequence: outgoing.envelope.sequence(),
                                 data: outgoing.envelope.data().unwrap_or_default().to_owned(),
-                                call,
                                 at: self.start.elapsed(),
                             });
                         }
