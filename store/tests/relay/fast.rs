@@ -159,7 +159,8 @@ async fn other_relays_leave_a_commit_alone_while_its_own_is_at_it() {
     let other = world.store().relay(world.topics.clone());
     commit!(store, Note(1), posting("a", 1), posting("b", 1));
     let (a, b) = tokio::join!(relay.drain(), other.drain());
-    (a.unwrap(), b.unwrap());
+    a.unwrap();
+    b.unwrap();
     assert_eq!(
         world.topics.arrived().len(),
         3,
@@ -181,7 +182,8 @@ async fn a_long_run_of_one_key_is_left_alone_by_other_relays() {
     }
     transaction.commit().await.unwrap();
     let (a, b) = tokio::join!(relay.drain(), other.drain());
-    (a.unwrap(), b.unwrap());
+    a.unwrap();
+    b.unwrap();
     assert_eq!(world.topics.arrived().len(), 80, "each once, in 16 s");
     world.assert_in_order();
 }

@@ -66,7 +66,8 @@ async fn a_head_that_another_relay_confirmed_is_read_again_and_its_key_goes_on()
     });
     let fast = world.store().relay(world.topics.clone());
     let (a, b) = tokio::join!(slow.drain(), fast.drain());
-    (a.unwrap(), b.unwrap());
+    a.unwrap();
+    b.unwrap();
     world.assert_in_order();
     world.assert_all_arrived().await;
     let numbers: Vec<_> = world
@@ -120,7 +121,8 @@ async fn what_one_relay_published_stays_published_when_another_fails_or_is_refus
             relays[1].drain().await
         };
         let (a, b) = tokio::join!(relays[0].drain(), second);
-        (a.unwrap(), b.unwrap());
+        a.unwrap();
+        b.unwrap();
         relays[0].drain().await.unwrap();
         assert_eq!(relays[0].parked().await.unwrap(), [], "{answer:?}");
         world.assert_in_order();
