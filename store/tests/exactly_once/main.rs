@@ -8,6 +8,8 @@ mod faults;
 mod lease;
 mod limits;
 mod lost_answers;
+#[cfg(feature = "mutations")]
+mod mutations;
 mod once;
 mod others_mistakes;
 mod support;
