@@ -129,10 +129,10 @@ struct Wanted {
 }
 
 fn read_order(clock: &Clock, body: &[u8]) -> Result<Order, Problem> {
-    let wanted: Wanted = serde_json::from_slice(body).map_err(|error| Problem {
-        line: Some(error.line()),
-        column: Some(error.column()),
-        ..Problem::new(StatusCode::BAD_REQUEST, reader::reason(&error))
+    let wanted: Wanted = reader::object(body).map_err(|bad| Problem {
+        line: Some(bad.line),
+        column: Some(bad.column),
+        ..Problem::new(StatusCode::BAD_REQUEST, bad.reason)
     })?;
     Ok(Order {
         id: wanted.order_id.unwrap_or_else(|| new_id(clock)),

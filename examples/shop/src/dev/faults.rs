@@ -6,7 +6,7 @@ use std::time::Duration;
 use fanfare::fault::{Fault, FaultPlan};
 
 /// How often to look.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// The kinds that have not been injected yet.
 pub(super) fn missing(plan: &FaultPlan) -> Vec<Fault> {
@@ -17,28 +17,22 @@ pub(super) fn missing(plan: &FaultPlan) -> Vec<Fault> {
     missing.collect()
 }
 
-/// Makes the kinds that are still missing likelier the nearer the end is: a kind that comes up is as
-/// rare again as it was. `done` says how much of the run is over, from 0 to 1.
+/// Makes the kinds that are still missing likelier the nearer the end is; a kind that has come up is as
+/// rare as it always was. `done` says how much of the run is over, from 0 to 1.
 pub(super) async fn force(plan: &FaultPlan, done: impl Fn() -> f64) -> Infallible {
-    let mut forced: Vec<Fault> = Vec::new();
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
         let missing = missing(plan);
-        for fault in forced.extract_if(.., |fault| !missing.contains(fault)) {
-            let _ = plan.clone().rate(fault, usual(fault));
-        }
-        let rate = match done() {
-            done if done < 0.3 => continue,
-            done if done < 0.6 => 0.05,
-            done if done < 0.8 => 0.2,
-            _ => 0.5,
+        let forced = match done() {
+            done if done < 0.3 => None,
+            done if done < 0.6 => Some(0.05),
+            done if done < 0.8 => Some(0.2),
+            _ => Some(0.5),
         };
-        for fault in missing {
+        for fault in Fault::ALL {
+            let forced = forced.filter(|_| missing.contains(&fault));
             // The clones share their rates.
-            let _ = plan.clone().rate(fault, rate);
-            if !forced.contains(&fault) {
-                forced.push(fault);
-            }
+            let _ = plan.clone().rate(fault, forced.unwrap_or(usual(fault)));
         }
     }
 }

@@ -14,7 +14,7 @@ use std::path::Path;
 use crate::Order;
 use crate::order::COLUMNS;
 
-pub(crate) use json::reason;
+pub(crate) use json::object;
 
 /// The orders that come with the shop, and what their file is called in reports.
 pub const BUNDLED: (&str, &[u8]) = ("orders.csv", include_bytes!("../../data/orders.csv"));
@@ -217,7 +217,7 @@ mod tests {
     fn quoted_fields_are_read_and_columns_count_the_quotes() {
         let input = csv("\"a,b\",\"1\",1997-01-01,1,1\n\"a,\"\"c\",1,1997-01-01,0,1\n");
         assert_eq!(input.orders[0].id, "a,b");
-        assert_eq!(rejected(&input), ["o.csv:3:21: quantity: must be 1 to 10000"]);
+        assert_eq!(rejected(&input), ["o.csv:3:22: quantity: must be 1 to 10000"]);
     }
 
     #[test]
@@ -269,7 +269,8 @@ mod tests {
         let zero = good
             .replace("\"quantity\":1", "\"quantity\":0")
             .replace("\"a\"", "\"b\"");
-        let text = format!("{good}\n{zero}\nnonsense\n{}\n", good.replace("\"a\"", "\"c\""));
+        let list = r#"["d","1","1997-01-01",1,5]"#;
+        let text = format!("{good}\n{zero}\n{list}\n{}\n", good.replace("\"a\"", "\"c\""));
         let input = parse("o.ndjson", text.as_bytes()).unwrap();
         assert_eq!(input.orders.len(), 2);
         let column = zero.find(":0,").unwrap() + 2;
@@ -277,7 +278,7 @@ mod tests {
             rejected(&input)[0],
             format!("o.ndjson:2:{column}: quantity: must be 1 to 10000")
         );
-        assert_eq!(input.rejected[1].line, 3);
+        assert_eq!(rejected(&input)[1], "o.ndjson:3:1: must be a JSON object");
     }
 
     #[test]

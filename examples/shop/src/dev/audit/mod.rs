@@ -81,6 +81,13 @@ pub struct Count {
     pub actual: u64,
 }
 
+impl Count {
+    /// Whether there are as many as there must be.
+    pub fn is_right(&self) -> bool {
+        self.expected == self.actual
+    }
+}
+
 impl Audit {
     /// Holds what was found against what these orders must have led to, with so many CDs in stock at
     /// first.

@@ -1,0 +1,140 @@
+//! The binary as people run it.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::run::orders;
+
+fn shop(words: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_shop"));
+    command.args(words).env_remove("RUST_LOG");
+    command
+}
+
+/// The report: the last line of standard output.
+fn report(output: &Output) -> anyhow::Result<Value> {
+    let text = str::from_utf8(&output.stdout)?;
+    let last = text.lines().last().unwrap_or_default();
+    serde_json::from_str(last)
+        .map_err(|error| anyhow::anyhow!("{error}: {text:?}, {}", String::from_utf8_lossy(&output.stderr)))
+}
+
+fn write_orders(path: &Path, count: usize) -> anyhow::Result<()> {
+    let mut file = std::fs::File::create(path)?;
+    writeln!(file, "order_id,customer_id,placed_on,quantity,total_cents")?;
+    for order in orders(count) {
+        let fields = [
+            order.id,
+            order.customer,
+            order.placed_on,
+            order.quantity.to_string(),
+            order.total_cents.to_string(),
+        ];
+        writeln!(file, "{}", fields.join(","))?;
+    }
+    Ok(())
+}
+
+/// How many mails were sent.
+fn mails(data: &Path) -> usize {
+    std::fs::read_dir(data.join("mail/sent")).map_or(0, Iterator::count)
+}
+
+#[test]
+fn it_survives_being_killed_and_a_second_run_adds_nothing() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("orders.csv");
+    write_orders(&file, 30)?;
+    let (file, data) = (file.display().to_string(), folder.path().join("data"));
+    let data = data.display().to_string();
+    let words = [
+        "dev", "--orders", &file, "--data", &data, "--stock", "192", "--json",
+    ];
+    // Killed at its start, and each time that some more orders have ended.
+    for ended in [0, 4, 10, 20] {
+        let mut child = shop(&words).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        while mails(&folder.path().join("data")) < ended && child.try_wait()?.is_none() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        child.kill()?;
+        child.wait()?;
+    }
+    for _ in 0..2 {
+        let output = shop(&words).output()?;
+        let report = report(&output)?;
+        assert!(output.status.success(), "{report}");
+        assert_eq!((&report["orders"], &report["terminal"]), (&30.into(), &30.into()));
+        assert_eq!((&report["lost"], &report["doubled"]), (&0.into(), &0.into()));
+        assert_eq!(report["consumers"]["payment"]["applied"], 33);
+    }
+    Ok(())
+}
+
+#[test]
+fn rows_that_are_no_orders_are_reported_and_the_others_placed() -> anyhow::Result<()> {
+    let rows = "order_id,customer_id,placed_on,quantity,total_cents\n\
+                a,1,1997-01-01,1,100\n\
+                b,1,1997-01-32,1,100\n\
+                a,1,1997-01-01,1,100\n";
+    let mut child = shop(&["dev", "--orders", "-", "--json"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    child.stdin.take().expect("a pipe").write_all(rows.as_bytes())?;
+    let output = child.wait_with_output()?;
+    let report = report(&output)?;
+    assert!(output.status.success(), "{report}");
+    assert_eq!((&report["orders"], &report["rejected"]), (&1.into(), &2.into()));
+    let errors = str::from_utf8(&output.stderr)?;
+    assert!(
+        errors.contains("<stdin>:3:5: placed_on: must be a day"),
+        "{errors}"
+    );
+    assert!(
+        errors.contains("<stdin>:4:1: order_id a stands in line 2 already"),
+        "{errors}"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_file_that_is_no_file_of_orders_is_an_error_before_anything_is_placed() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let data = folder.path().join("data").display().to_string();
+    let wrong = folder.path().join("wrong.csv");
+    std::fs::write(&wrong, "id,total\na,1\n")?;
+    let (wrong, missing) = (wrong.display().to_string(), folder.path().join("missing.csv"));
+    for file in [wrong, missing.display().to_string()] {
+        let output = shop(&["dev", "--orders", &file, "--data", &data, "--json"]).output()?;
+        assert!(!output.status.success());
+        assert!(output.stdout.is_empty());
+        let errors = str::from_utf8(&output.stderr)?;
+        assert!(errors.contains(&file), "{errors}");
+        assert!(!Path::new(&data).exists(), "nothing was even opened");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_topology_is_shown_with_every_consumer() -> anyhow::Result<()> {
+    let output = shop(&["topology", "show"]).output()?;
+    assert!(output.status.success());
+    let text = str::from_utf8(&output.stdout)?;
+    for consumer in [
+        "checkout",
+        "payment",
+        "bookkeeping",
+        "inventory",
+        "shipping",
+        "email",
+        "loyalty",
+    ] {
+        assert!(text.contains(&format!("\n{consumer}")), "{consumer} in {text}");
+    }
+    Ok(())
+}

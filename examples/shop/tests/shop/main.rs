@@ -1,0 +1,16 @@
+//! What the shop promises: each service alone, all of them together, and the audit itself.
+
+mod analytics;
+mod api;
+mod audit;
+mod bench;
+mod binary;
+mod bookkeeping;
+mod checkout;
+mod email;
+mod inventory;
+mod loyalty;
+mod orders_view;
+mod payment;
+mod run;
+mod shipping;
