@@ -15,6 +15,7 @@ proptest! {
         let bound = backoff.bound(attempt);
         prop_assert!(bound <= cap);
         prop_assert!(bound >= base.min(cap));
+        prop_assert_eq!(backoff.bound(1), base.min(cap));
         prop_assert!(backoff.bound(attempt.saturating_add(1)) >= bound);
         // Exactly doubled, until the cap.
         if attempt > 0 && attempt < 30 {

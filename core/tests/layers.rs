@@ -132,22 +132,23 @@ async fn a_rate_limit_behind_a_buffer_holds_for_all_clones_of_the_service() {
 
 #[tokio::test]
 async fn a_panic_in_a_layer_is_a_failed_attempt_too() {
-    let service = Router::new("billing")
-        .on::<OrderPlaced>(applied)
-        .layer(layer_fn(|_| {
-            service_fn(|message: Message| async move {
-                assert_ne!(&*message.queue, "test", "no queue of mine");
-                Ok::<_, Infallible>(Outcome::handled(None, Handled::Applied))
-            })
-        }))
-        .into_service()
-        .unwrap();
-    let outcome = handle(&service, message(&OrderPlaced::default()).unwrap()).await;
-    let reason = outcome.reason().unwrap();
-    assert!(
-        reason.starts_with("panicked:") && reason.contains("no queue of mine"),
-        "{reason}"
-    );
+    fn check(message: &Message) -> Result<Outcome, Infallible> {
+        assert_ne!(&*message.queue, "test", "no queue of mine");
+        Ok(Outcome::handled(None, Handled::Applied))
+    }
+    let billing = Router::new("billing").on::<OrderPlaced>(applied);
+    let when_called = layer_fn(|_| service_fn(|message: Message| std::future::ready(check(&message))));
+    let when_polled = layer_fn(|_| service_fn(|message: Message| async move { check(&message) }));
+    let routers = [billing.clone().layer(when_called), billing.layer(when_polled)];
+    for router in routers {
+        let service = router.into_service().unwrap();
+        let outcome = handle(&service, message(&OrderPlaced::default()).unwrap()).await;
+        let reason = outcome.reason().unwrap();
+        assert!(
+            reason.starts_with("panicked:") && reason.contains("no queue of mine"),
+            "{reason}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -202,8 +202,9 @@ impl RouterService {
         let span = semconv::process(&message, &self.consumer, Some(&envelope));
         let key = key(&self.consumer, &envelope);
         message.envelope = Some(envelope);
-        // Inside the future, so that a panic before the handler's first await is caught too.
-        let handling = async move { self.inner.oneshot(message).await };
+        // Nothing is called before it is polled, so that a panic before the handler's first await is
+        // caught too.
+        let handling = self.inner.oneshot(message);
         let outcome = match AssertUnwindSafe(handling)
             .catch_unwind()
             .instrument(span.clone())
