@@ -34,6 +34,7 @@ enum Flaw {
     NewIdEachTime,
     BlocksNoGroup,
     DeletesWhatFailed,
+    QuotesBodies,
 }
 
 /// The in-process broker with a flaw.
@@ -102,6 +103,12 @@ impl World for FlawedWorld {
     }
 
     async fn send(&self, consumer: &str, body: &str, attributes: Attributes) -> anyhow::Result<()> {
+        let quoted = serde_json::json!(body).to_string();
+        let body = if self.flaw == Flaw::QuotesBodies {
+            &quoted
+        } else {
+            body
+        };
         self.inner.send(consumer, body, attributes).await
     }
 
@@ -336,6 +343,7 @@ const BROKEN: &[(Flaw, &[&str])] = &[
         Flaw::BlocksNoGroup,
         &["a_group_waits_while_one_of_it_is_in_flight"],
     ),
+    (Flaw::QuotesBodies, &["raw_and_wrapped_bodies_are_both_handled"]),
     (
         Flaw::DeletesWhatFailed,
         &[
@@ -368,4 +376,18 @@ fn without_a_flaw_all_promises_hold() {
 #[test]
 fn a_case_that_is_not_there_is_an_error() {
     assert!(conformance::run(&InProcess, "everything_is_fine").is_err());
+}
+
+#[test]
+fn every_promise_is_broken_by_some_flaw() {
+    let flaws: Vec<Flaw> = BROKEN.iter().map(|(flaw, _)| *flaw).collect();
+    let unbroken: Vec<_> = conformance::CASES
+        .iter()
+        .filter(|case| {
+            flaws
+                .iter()
+                .all(|flaw| conformance::run(&Flawed(*flaw), case).is_ok())
+        })
+        .collect();
+    assert!(unbroken.is_empty(), "no flaw shows in {unbroken:?}");
 }
