@@ -1,5 +1,9 @@
 //! What a call costs through the SDK's client, next to the database alone: `cargo bench -p fanfare-local`.
-#![allow(missing_docs, reason = "criterion's macros make public items")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "criterion makes public items; a benchmark that can not go on fails"
+)]
 
 use std::cell::LazyCell;
 use std::collections::HashMap;

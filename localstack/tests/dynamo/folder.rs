@@ -1,4 +1,4 @@
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -146,6 +146,6 @@ async fn write_until_killed(folder: &Path) {
             .send()
             .await
             .unwrap();
-        writeln!(std::io::stdout(), "confirmed {sk}").unwrap();
+        println!("confirmed {sk}");
     }
 }

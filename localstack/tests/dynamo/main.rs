@@ -1,5 +1,11 @@
 //! The embedded DynamoDB as the SDK's own client sees it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that can not go on fails"
+)]
+
 mod expiry;
 mod faults;
 mod folder;
