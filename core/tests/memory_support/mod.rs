@@ -84,10 +84,11 @@ pub async fn drain(broker: &Broker, queue: &str) -> Vec<ReceivedMessage> {
 
 /// A policy with a fixed pause of a second.
 pub fn policy(max_receives: u32) -> RetryPolicy {
-    let mut policy = RetryPolicy::default();
-    policy.max_receives = max_receives;
-    policy.backoff = Backoff::new(seconds(1), seconds(1));
-    policy
+    RetryPolicy {
+        max_receives,
+        backoff: Backoff::new(seconds(1), seconds(1)),
+        ..RetryPolicy::default()
+    }
 }
 
 pub fn host<Q: Queue>(queue: Q, broker: &Broker) -> Host<Q> {
