@@ -8,7 +8,7 @@ use fanfare::{Advice, Context, Handled};
 
 use crate::commit::{Effects, Plan, Sent, effects, lost};
 use crate::inbox::{FREE, FREE_NAMES, Inbox};
-use crate::record::inbox::{InboxRecord, State};
+use crate::record::inbox::{self, InboxRecord, State};
 use crate::record::{Millis, Seconds};
 use crate::store::Shared;
 use crate::{CommitError, Mutation, StoreError};
@@ -89,11 +89,10 @@ impl Once {
 /// Writes that it is done, unless it is done already or somebody is at it. A claim that has ended or
 /// was given back is no obstacle: its holder's completion finds the record changed.
 fn guard(shared: &Shared, context: &Context, commit: &str, expires_at: Seconds) -> Result<Put, BuildError> {
-    let key = shared.inbox_key(context);
-    let record = InboxRecord::done(key, commit, Millis::now(&shared.clock), expires_at);
+    let (key, now) = (shared.inbox_key(context), Millis::now(&shared.clock));
     let put = Put::builder()
         .table_name(&shared.table)
-        .set_item(Some(record.item()));
+        .set_item(Some(inbox::done(&key, commit, now, expires_at)));
     if shared.is(Mutation::NoDedupe) || shared.is(Mutation::SeenTrusted) {
         return put.build();
     }

@@ -25,20 +25,16 @@ pub(crate) const FIRST_CLAIMED_AT: &str = "first_claimed_at";
 /// What its effect gave, as JSON (S).
 pub(crate) const RESULT: &str = "result";
 
-/// The record. One past its expiry counts like any other while it is there.
+/// What is read of the record. One past its expiry counts like any other while it is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct InboxRecord {
-    pub(crate) pk: String,
     pub(crate) state: State,
-    pub(crate) commit: Option<String>,
-    pub(crate) handled_at: Option<Millis>,
     pub(crate) owner: Option<String>,
     /// 0 when it was never claimed.
     pub(crate) fence: u64,
     pub(crate) lease_until: Option<Millis>,
     pub(crate) first_claimed_at: Option<Millis>,
     pub(crate) result: Option<String>,
-    pub(crate) expires_at: Seconds,
 }
 
 /// How far the handling is.
@@ -67,76 +63,34 @@ impl State {
     }
 }
 
+/// The record of a handling that this commit completes without having claimed it.
+pub(crate) fn done(key: &Key, commit: &str, handled_at: Millis, expires_at: Seconds) -> Item {
+    let mut item = key.item();
+    let attributes = [
+        (STATE, text(State::Done.name())),
+        (COMMIT, text(commit)),
+        (HANDLED_AT, number(handled_at)),
+        (EXPIRES_AT, number(expires_at)),
+    ];
+    item.extend(attributes.map(|(name, value)| (name.to_owned(), value)));
+    item
+}
+
 impl InboxRecord {
-    /// A handling that is done without ever having been claimed.
-    pub(crate) fn done(key: Key, commit: &str, handled_at: Millis, expires_at: Seconds) -> Self {
-        Self {
-            pk: key.pk,
-            state: State::Done,
-            commit: Some(commit.to_owned()),
-            handled_at: Some(handled_at),
-            owner: None,
-            fence: 0,
-            lease_until: None,
-            first_claimed_at: None,
-            result: None,
-            expires_at,
-        }
-    }
-
-    pub(crate) fn item(&self) -> Item {
-        let mut item = Key::new(&self.pk, SORT).item();
-        item.insert(STATE.to_owned(), text(self.state.name()));
-        item.insert(EXPIRES_AT.to_owned(), number(self.expires_at));
-        let texts = [
-            (COMMIT, &self.commit),
-            (OWNER, &self.owner),
-            (RESULT, &self.result),
-        ];
-        for (name, value) in texts {
-            if let Some(value) = value {
-                item.insert(name.to_owned(), text(value));
-            }
-        }
-        let times = [
-            (HANDLED_AT, self.handled_at),
-            (LEASE_UNTIL, self.lease_until),
-            (FIRST_CLAIMED_AT, self.first_claimed_at),
-        ];
-        for (name, value) in times {
-            if let Some(value) = value {
-                item.insert(name.to_owned(), number(value));
-            }
-        }
-        if self.fence > 0 {
-            item.insert(FENCE.to_owned(), number(self.fence));
-        }
-        item
-    }
-
     pub(crate) fn read(item: &Item) -> Result<Self, RecordError> {
         let reader = Reader::new(item);
         Ok(Self {
-            pk: reader.text(super::PK)?,
             state: match reader.text(STATE)?.as_str() {
                 "done" => State::Done,
                 "claimed" => State::Claimed,
                 "released" => State::Released,
                 _ => return Err(reader.wrong(STATE, "an unknown state in")),
             },
-            commit: reader.optional_text(COMMIT)?,
-            handled_at: reader.optional_number(HANDLED_AT)?,
             owner: reader.optional_text(OWNER)?,
             fence: reader.optional_number(FENCE)?.unwrap_or(0),
             lease_until: reader.optional_number(LEASE_UNTIL)?,
             first_claimed_at: reader.optional_number(FIRST_CLAIMED_AT)?,
             result: reader.optional_text(RESULT)?,
-            expires_at: reader.number(EXPIRES_AT)?,
         })
-    }
-
-    /// Whether this commit wrote it.
-    pub(crate) fn is_of(&self, commit: &str) -> bool {
-        self.state == State::Done && self.commit.as_deref() == Some(commit)
     }
 }
