@@ -23,8 +23,11 @@ use crate::record::{Key, Millis, head};
 use crate::store::Shared;
 use crate::wake::Fresh;
 
-/// Records under way at a time.
-const UNDER_WAY: usize = 512;
+/// Records under way at a time that the relay was woken for. Each source has room of its own, so that
+/// neither a flood of commits nor a backlog holds up the other.
+const WOKEN: usize = 384;
+/// Records that the sweep found: no more are taken while there are so many.
+const SWEPT: usize = 128;
 
 /// How often a write that fails is tried again before its record is left to the sweep.
 /// With its pauses that is about 20 s: what can't be written down is published again then.
@@ -143,25 +146,25 @@ pub(super) async fn run(
     let mut sweep = pin!(sweep::sweep(context, finder));
     let mut batches = pin!(context.batches.drive(publish, context.settings.publish_within));
     let mut tasks = Tasks::new(context);
-    let mut fresh = Vec::with_capacity(UNDER_WAY);
+    let mut fresh = Vec::with_capacity(WOKEN);
     let mut awake = true;
     loop {
-        let room = UNDER_WAY.saturating_sub(tasks.running.len());
+        let room = WOKEN.saturating_sub(tasks.running.len() - tasks.swept);
         // What runs comes before what is new, and the batches come last, so that all events put in by
         // then share them.
         tokio::select! {
             biased;
             () = &mut shutdown => break,
-            Some(pk) = tasks.running.next() => tasks.ended(pk),
+            Some(ended) = tasks.running.next() => tasks.ended(ended),
             count = wake.recv_many(&mut fresh, room), if awake && room > 0 => {
                 awake = count > 0;
                 for fresh in fresh.drain(..) {
                     tasks.woken(fresh);
                 }
             }
-            Some(found) = found.recv(), if room > 0 => {
+            Some(found) = found.recv(), if tasks.swept < SWEPT => {
                 for (claim, found) in found {
-                    tasks.begin(claim, found);
+                    tasks.begin(claim, found, Source::Sweep);
                 }
             }
             never = &mut sweep => match never {},
@@ -190,10 +193,19 @@ pub(super) async fn run(
     }
 }
 
+/// What a record came from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Source {
+    Wake,
+    Sweep,
+}
+
 /// The records under way, each once.
 struct Tasks<'a> {
     context: &'a Context<'a>,
-    running: FuturesUnordered<BoxFuture<'a, String>>,
+    running: FuturesUnordered<BoxFuture<'a, (String, Source)>>,
+    /// How many of them the sweep found.
+    swept: usize,
     /// Keys that something was appended to while they were under way.
     again: BTreeSet<String>,
 }
@@ -203,6 +215,7 @@ impl<'a> Tasks<'a> {
         Self {
             context,
             running: FuturesUnordered::new(),
+            swept: 0,
             again: BTreeSet::new(),
         }
     }
@@ -213,7 +226,7 @@ impl<'a> Tasks<'a> {
             Fresh::Unordered(record) if is_due(&record, self.context.now()) => {}
             Fresh::Unordered(record) => {
                 if let Some(claim) = self.context.claim(&record.key().pk) {
-                    self.begin(claim, Found::Unordered(record));
+                    self.begin(claim, Found::Unordered(record), Source::Wake);
                 }
             }
             Fresh::Ordered(key) => self.appended(key),
@@ -229,12 +242,13 @@ impl<'a> Tasks<'a> {
         self.running.push(Box::pin(async move {
             ordered::relay(context, &key).await;
             drop(claim);
-            key.pk
+            (key.pk, Source::Wake)
         }));
     }
 
-    fn begin(&mut self, claim: Claim, found: Found) {
+    fn begin(&mut self, claim: Claim, found: Found, source: Source) {
         let context = self.context;
+        self.swept += usize::from(source == Source::Sweep);
         self.running.push(Box::pin(async move {
             let pk = claim.pk.clone();
             match found {
@@ -242,11 +256,12 @@ impl<'a> Tasks<'a> {
                 Found::Ordered(head) => ordered::relay_head(context, head).await,
             }
             drop(claim);
-            pk
+            (pk, source)
         }));
     }
 
-    fn ended(&mut self, pk: String) {
+    fn ended(&mut self, (pk, source): (String, Source)) {
+        self.swept -= usize::from(source == Source::Sweep);
         if self.again.remove(&pk) {
             self.appended(Key::new(pk, head::SORT));
         }

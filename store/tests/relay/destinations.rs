@@ -66,6 +66,33 @@ async fn what_waits_behind_a_call_that_never_ends_fails_with_it_rather_than_afte
 }
 
 #[tokio::test(start_paused = true)]
+async fn neither_a_flood_of_commits_nor_a_backlog_holds_up_the_other() {
+    for flooded in [true, false] {
+        let world = World::new().await;
+        world.topics.answer(|outgoing| match outgoing.envelope.ty() {
+            "memo.written" => Answer::Hang,
+            _ => Answer::Confirm,
+        });
+        let (store, elsewhere) = (world.store(), world.store());
+        let relay = store.relay(world.topics.clone());
+        let (flood, other) = if flooded {
+            (&store, &elsewhere)
+        } else {
+            (&elsewhere, &store)
+        };
+        for number in 0..450 {
+            commit!(flood, Memo(number));
+        }
+        beside!(relay, {
+            sleep(Duration::from_secs(2)).await;
+            commit!(other, Note(1));
+            sleep(Duration::from_secs(2)).await;
+        });
+        assert_eq!(world.topics.data(), ["1"], "flooded: {flooded}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_event_that_cannot_be_published_holds_up_no_other_commit() {
     let world = World::new().await;
     let store = world.store();
