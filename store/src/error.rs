@@ -79,7 +79,9 @@ impl StoreError {
     }
 }
 
-/// Why a commit was not made. Nothing was written, unless it says that this is unknown.
+/// Why a commit was not made. Nothing was written, unless it says that this is unknown
+/// ([`NoAnswer`](Self::NoAnswer)). (Where an earlier try of the same commit got no answer, its request
+/// may, for all that can be known, still arrive; then its conditions decide, as they would have.)
 ///
 /// By `?` it becomes a [`Failure`](fanfare::Failure): a retry, unless it is documented as terminal or
 /// as held here.

@@ -14,7 +14,7 @@ use crate::commit::{Effects, Plan, Sent, effects};
 use crate::record::request::{self, RequestRecord};
 use crate::record::{EXPIRES_AT, Item, Millis, PK, number};
 use crate::store::Shared;
-use crate::{CommitError, Store};
+use crate::{CommitError, Store, StoreError};
 
 /// The outbox of a producer: state and the events that tell of it, written together.
 ///
@@ -196,13 +196,20 @@ impl<T: Serialize + DeserializeOwned> Transaction<T> {
         }
         plan.writes(self.effects.writes);
         let sent = plan.commit(shared, None, outgoing).await?;
-        match (sent, self.idempotent) {
-            (Sent::Guarded(Some(item)), Some((key, _))) => repeated(&item, key).map(Committed::Repeated),
-            (Sent::GuardBusy { .. }, Some((key, _))) => Err(CommitError::InFlight {
+        let Some((key, _)) = self.idempotent else {
+            // Without a guard there is nothing else that it can be.
+            return Ok(Committed::New(self.result));
+        };
+        match sent {
+            Sent::Written => Ok(Committed::New(self.result)),
+            Sent::Guarded(item) => {
+                let item = item.ok_or_else(|| StoreError::no_record("TransactWriteItems"))?;
+                repeated(&item, key).map(Committed::Repeated)
+            }
+            Sent::GuardBusy { .. } => Err(CommitError::InFlight {
                 operation: key.operation,
                 advice: Advice::RetryAfter(Duration::from_secs(1)),
             }),
-            _ => Ok(Committed::New(self.result)),
         }
     }
 }

@@ -16,6 +16,24 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 ///
 /// Cheap to clone; set it up first, since a clone made before a setting doesn't see it. Making one
 /// does no I/O.
+///
+/// ```
+/// use std::time::Duration;
+/// use fanfare::{Clock, fault::Life};
+/// use fanfare_local::Dynamo;
+/// use fanfare_store::Store;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> anyhow::Result<()> {
+/// let client = Dynamo::memory(Clock::system())?.client(&Life::default()); // or any other
+/// let store = Store::new(client, "shop-records")
+///     .window(Duration::from_secs(60 * 24 * 60 * 60))
+///     .shards(64);
+/// store.create_table().await?;
+/// let (inbox, outbox) = (store.inbox(), store.outbox("checkout"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Store {
     pub(crate) shared: Arc<Shared>,

@@ -1,5 +1,7 @@
 //! The actions of a commit's one transaction, and what each is for.
 
+use std::collections::BTreeMap;
+
 use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use fanfare::Advice;
@@ -39,7 +41,7 @@ pub(crate) enum Part {
 impl Part {
     pub(crate) fn name(&self) -> &str {
         match self {
-            Self::Guard => "inbox record",
+            Self::Guard => "inbox or request record",
             Self::Write { name, .. } => name,
             Self::Outbox => "outbox record",
             Self::Head { pk } => pk,
@@ -108,17 +110,22 @@ impl Plan {
     /// key of a put is known where another action of its table names it.
     fn check_targets(&self, ours: &str) -> Result<(), CommitError> {
         let targets: Vec<_> = self.actions.iter().map(Target::of).collect();
+        let mut key_names = BTreeMap::from([(ours, vec![PK, SK])]);
+        for target in &targets {
+            if let Some(key) = target.key {
+                let names = || key.keys().map(String::as_str).collect();
+                key_names.entry(target.table).or_insert_with(names);
+            }
+        }
         for (second, target) in targets.iter().enumerate() {
-            for (first, before) in targets[..second].iter().enumerate() {
-                let key_names: Vec<&str> = targets
-                    .iter()
-                    .filter(|other| other.table == target.table)
-                    .find_map(|other| Some(other.key?.keys().map(String::as_str).collect()))
-                    .or((target.table == ours).then(|| vec![PK, SK]))
-                    .unwrap_or_default();
-                if target.is_same(before, &key_names) {
-                    return Err(self.same_item([first, second]));
-                }
+            let Some(key_names) = key_names.get(target.table) else {
+                continue;
+            };
+            let first = targets[..second]
+                .iter()
+                .position(|before| target.is_same(before, key_names));
+            if let Some(first) = first {
+                return Err(self.same_item([first, second]));
             }
         }
         Ok(())
@@ -178,10 +185,8 @@ impl<'a> Target<'a> {
     }
 
     fn is_same(&self, other: &Self, key_names: &[&str]) -> bool {
-        self.table == other.table
-            && !key_names.is_empty()
-            && key_names
-                .iter()
-                .all(|name| self.item.contains_key(*name) && self.item.get(*name) == other.item.get(*name))
+        let same =
+            |name: &&str| self.item.contains_key(*name) && self.item.get(*name) == other.item.get(*name);
+        self.table == other.table && key_names.iter().all(same)
     }
 }

@@ -57,7 +57,13 @@ impl Plan {
         let mut refused = (String::new(), false);
         for attempt in 1..=tries {
             if let Some(context) = context.filter(|context| context.lost().is_lost()) {
-                return Err(lost(context));
+                return Err(match unknown {
+                    Some(source) => CommitError::NoAnswer {
+                        tries: attempt - 1,
+                        source,
+                    },
+                    None => lost(context),
+                });
             }
             let call = shared
                 .client
