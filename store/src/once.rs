@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::types::{Put, ReturnValuesOnConditionCheckFailure};
 use fanfare::{Advice, Context, Handled};
 
-use crate::commit::{Effects, Plan, Sent, effects, lost};
+use crate::commit::{Effects, Plan, Sent, effects};
 use crate::inbox::{FREE, FREE_NAMES, Inbox};
 use crate::record::inbox::{self, InboxRecord, State};
 use crate::record::{Millis, Seconds};
@@ -50,9 +50,6 @@ impl Once {
         let (shared, context) = (&*self.shared, &self.context);
         let outgoing = self.effects.caused_by(context, &shared.clock)?;
         let expires_at = shared.expiry(context)?;
-        if context.lost().is_lost() {
-            return Err(lost(context));
-        }
         if shared.is(Mutation::SeenTrusted) {
             let inbox = Inbox {
                 shared: self.shared.clone(),

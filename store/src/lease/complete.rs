@@ -8,7 +8,7 @@ use fanfare::Handled;
 use serde::Serialize;
 
 use super::update::{HELD, HELD_NAMES, own};
-use crate::commit::{Effects, Plan, Sent, effects, lost};
+use crate::commit::{Effects, Plan, Sent, effects};
 use crate::once::take_write;
 use crate::record::inbox::{self, InboxRecord, State};
 use crate::record::{EXPIRES_AT, Millis, number, text};
@@ -63,9 +63,6 @@ impl Complete {
             .filter(|_| !shared.is(Mutation::UnfencedLease))
         {
             return Err(self.lease_lost(now));
-        }
-        if context.lost().is_lost() {
-            return Err(lost(context));
         }
         let mut plan = Plan::new(shared);
         plan.guard(self.guard(&plan.commit, result))?;

@@ -189,3 +189,31 @@ async fn too_many_waiting_events_of_one_key_are_an_error_to_retry() {
     let failure = fanfare::Failure::from(full);
     assert!(matches!(failure.advice(), fanfare::Advice::RetryAfter(_)));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_waiting_events_of_one_key_are_the_most() {
+    let world = World::new().await;
+    let inbox = world.store().inbox();
+    let commit = async |id: &str, events: usize| {
+        let delivery = deliver("billing", &placed(id, start())).await;
+        let once = (0..events).fold(inbox.once(&delivery), |once, _| once.emit(&posted("cash", "x")));
+        once.commit().await
+    };
+    commit("1", 1).await.unwrap();
+    // As many as there may be but one, each so small that the item's own limit doesn't come first.
+    let head = &world.records_of("key#").await[0];
+    world
+        .meddle(head, |head| {
+            let small =
+                std::collections::HashMap::from([("id".to_owned(), s("x")), ("body".to_owned(), s("x"))]);
+            let small = aws_sdk_dynamodb::types::AttributeValue::M(small);
+            let pending = aws_sdk_dynamodb::types::AttributeValue::L(vec![small; 999]);
+            head.insert("pending".to_owned(), pending);
+        })
+        .await;
+    let full = commit("2", 2).await.unwrap_err();
+    assert!(matches!(full, CommitError::KeyFull { .. }), "{full}");
+    commit("3", 1).await.unwrap();
+    let full = commit("4", 1).await.unwrap_err();
+    assert!(matches!(full, CommitError::KeyFull { .. }), "{full}");
+}

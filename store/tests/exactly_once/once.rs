@@ -179,6 +179,47 @@ async fn a_delivery_lost_between_two_tries_is_not_tried_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_delivery_lost_after_a_try_without_answer_is_not_said_to_be_unwritten() {
+    let world = World::new().await;
+    let (lose, lost) = Lost::new();
+    let tap = Tap::new(move |operation, _| match operation {
+        "TransactWriteItems" => {
+            lose.raise();
+            Deed::LoseReply
+        }
+        _ => Deed::Pass,
+    });
+    let inbox = world.store_through(&tap).inbox();
+    let delivery = deliver_with("billing", &placed("17", start()), lost).await;
+    let error = inbox
+        .once(&delivery)
+        .write(count("sold"))
+        .commit()
+        .await
+        .unwrap_err();
+    assert!(matches!(error, CommitError::NoAnswer { tries: 1, .. }), "{error}");
+    assert_eq!(world.counted("sold").await, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_that_lacks_the_record_is_taken_for_neither_written_nor_a_duplicate() {
+    let world = World::new().await;
+    let tap = Tap::new(|operation, _| match operation {
+        "TransactWriteItems" => Deed::Cancel(&["ConditionalCheckFailed"]),
+        _ => Deed::Pass,
+    });
+    let store = world.store_through(&tap);
+    let delivery = deliver("billing", &placed("17", start())).await;
+    let error = store.inbox().once(&delivery).commit().await.unwrap_err();
+    assert!(matches!(error, CommitError::Store(_)), "{error}");
+
+    let key = fanfare_store::IdempotencyKey::of("customer 7", "place order", "4f1c", b"a CD");
+    let transaction = store.outbox("checkout").transaction().write(count("orders"));
+    let error = transaction.idempotent(key, DAY).commit().await.unwrap_err();
+    assert!(matches!(error, CommitError::Store(_)), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_failed_condition_says_which_write_and_what_was_there() {
     let world = World::new().await;
     let inbox = world.store().inbox();
