@@ -142,6 +142,23 @@ async fn events_appended_while_their_key_is_under_way_follow_at_once() {
     world.assert_all_arrived().await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_event_appended_elsewhere_while_its_key_is_under_way_is_not_left_behind() {
+    let world = World::new().await;
+    let (store, elsewhere) = (world.store(), world.store());
+    let relay = store.relay(world.topics.clone());
+    world.topics.answer(|_| Answer::Late(Duration::from_millis(500)));
+    commit!(store, posting("a", 1));
+    let append = async {
+        sleep(Duration::from_millis(250)).await;
+        commit!(elsewhere, posting("a", 2));
+    };
+    let (drained, ()) = tokio::join!(relay.drain(), append);
+    drained.unwrap();
+    assert_eq!(world.topics.first_copies()["a"], [1, 2]);
+    world.assert_all_arrived().await;
+}
+
 /// Commits on several keys, by several producers, while publishing and the table fail now and then;
 /// then quiet, and an account of what arrived.
 #[tokio::test(start_paused = true)]

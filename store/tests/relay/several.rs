@@ -129,3 +129,26 @@ async fn what_one_relay_published_stays_published_when_another_fails_or_is_refus
         world.assert_all_arrived().await;
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_written_down_late_does_not_put_a_published_event_back() {
+    let world = World::new().await;
+    commit!(world.store(), Note(1));
+    let mut calls = 0;
+    world.topics.answer(move |_| {
+        calls += 1;
+        match calls {
+            1 => Answer::FailLate(Duration::from_millis(500)),
+            _ => Answer::Confirm,
+        }
+    });
+    let relays = [world.store(), world.store()].map(|store| store.relay(world.topics.clone()));
+    let second = async {
+        sleep(Duration::from_millis(100)).await;
+        relays[1].drain().await
+    };
+    let ((), drained) = tokio::join!(relays[0].run(sleep(Duration::from_secs(1))), second);
+    drained.unwrap();
+    assert_eq!(world.topics.data(), ["1"]);
+    world.assert_all_arrived().await;
+}

@@ -27,6 +27,8 @@ pub(crate) enum Answer {
     Hang,
     /// It arrives, and the whole call takes this long.
     Late(Duration),
+    /// It doesn't arrive, and the publisher takes this long to say so.
+    FailLate(Duration),
 }
 
 /// A copy that arrived.
@@ -171,7 +173,7 @@ impl Publish for Topics {
             for answer in &answers {
                 match answer {
                     Answer::Hang => std::future::pending().await,
-                    Answer::Late(late) => tokio::time::sleep(*late).await,
+                    Answer::Late(late) | Answer::FailLate(late) => tokio::time::sleep(*late).await,
                     _ => {}
                 }
             }
@@ -180,11 +182,13 @@ impl Publish for Topics {
             answers
                 .into_iter()
                 .map(|answer| match answer {
-                    Answer::Fail | Answer::Lose | Answer::Hang => Err(PublishError::Retryable {
-                        destination: destination.clone(),
-                        reason: "out of order".into(),
-                        source: None,
-                    }),
+                    Answer::Fail | Answer::FailLate(_) | Answer::Lose | Answer::Hang => {
+                        Err(PublishError::Retryable {
+                            destination: destination.clone(),
+                            reason: "out of order".into(),
+                            source: None,
+                        })
+                    }
                     Answer::Refuse => Err(PublishError::Rejected {
                         destination: destination.clone(),
                         reason: "no such topic".into(),
