@@ -149,6 +149,7 @@ async fn a_failed_transaction_can_be_tried_again_under_its_token() {
         .await
         .unwrap();
     write().await.unwrap();
+    assert!(get(&client, "a", "1").await.is_some());
     // And now it is remembered.
     write().await.unwrap();
 }
