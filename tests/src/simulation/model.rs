@@ -24,10 +24,10 @@ pub(crate) struct Scenario {
 }
 
 impl Scenario {
-    /// Eight orders from three producers, for two articles of which there are too few.
+    /// Six orders from three producers, for two articles of which there are too few.
     pub(crate) fn drawn(random: &mut fastrand::Rng) -> Self {
         let mut orders = Vec::new();
-        for (producer, count) in [("web", 3), ("kiosk", 3), ("counter", 2)] {
+        for (producer, count) in [("web", 2), ("kiosk", 2), ("counter", 2)] {
             for number in 1..=count {
                 orders.push(Order {
                     id: format!("{producer}-{number}"),
@@ -37,7 +37,7 @@ impl Scenario {
                 });
             }
         }
-        let supply = [("record", random.i64(0..6)), ("tape", random.i64(0..6))];
+        let supply = [("record", random.i64(0..5)), ("tape", random.i64(0..5))];
         let supply = supply.map(|(article, count)| (article.to_owned(), count)).into();
         Self { orders, supply }
     }

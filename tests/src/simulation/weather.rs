@@ -36,7 +36,10 @@ impl Weather {
                 .rates(0.01 * force)
                 .rate(Fault::LoseRequest, LOST)
                 .rate(Fault::DelayReply, 0.02 * force)
-                .rate(Fault::Kill, if calls { 0.003 * force } else { 0.0 })
+                .rate(Fault::Kill, if calls { 0.006 * force } else { 0.0 })
+                // Few calls have several entries, and few reads are of an index.
+                .rate(Fault::PartialBatch, 0.2)
+                .rate(Fault::StaleRead, 0.1)
                 .rate(Fault::Duplicate, 0.3)
                 .rate(Fault::Reorder, 0.15);
             plan.traced()

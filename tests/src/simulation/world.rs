@@ -11,7 +11,7 @@ use fanfare::fault::Life;
 use fanfare::memory::Broker;
 use fanfare::{Clock, Topology};
 use fanfare_local::Dynamo;
-use fanfare_store::{Inbox, Relay, Store};
+use fanfare_store::{Inbox, Relay, Store, TransactPolicy};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -39,6 +39,10 @@ impl World {
         let store = Store::new(client, RECORDS)
             .clock(self.clock.clone())
             .skew(Duration::from_secs(1))
+            .transact_policy(TransactPolicy {
+                tries: 3,
+                ..TransactPolicy::default()
+            })
             .shards(1);
         match self.simulation.mutation {
             Some(mutation) => store.mutate(mutation),
@@ -82,7 +86,7 @@ pub(super) async fn run(simulation: Simulation) -> anyhow::Result<Report> {
         .iter()
         .map(|plans| tokio::spawn(process::run(world.clone(), plans.clone(), stopped.clone())))
         .collect();
-    let storm_for = Duration::from_secs(random.u64(30..120));
+    let storm_for = Duration::from_secs(random.u64(20..60));
     let mut storm = {
         let (weather, random) = (weather.clone(), random.fork());
         let calm = simulation.calm;
