@@ -100,27 +100,25 @@ impl Served {
     }
 
     /// One life, with clients, a relay and handlers of its own.
-    fn live(&self, life: Life) -> impl Future<Output = anyhow::Result<()>> + use<'_> {
-        async move {
-            let world = &self.world;
-            let deps = world.deps_in(&life);
-            let relay = world.relay(&deps, &life);
-            let services = world.app(&deps).services()?;
-            let service = services
-                .into_iter()
-                .find(|service| service.consumer() == self.consumer)
-                .with_context(|| format!("there is no consumer {}", self.consumer))?;
-            let counters = world.counters.clone();
-            let host = Host::of(world.queue(&self.queue, &life), &service)
-                .concurrency(CONCURRENCY)
-                .poll(POLL)
-                .completed(Arc::new(deps.store.inbox()))
-                .clock(world.setup.clock.clone())
-                .observe(move |settled| counters.note(settled));
-            let served = host.serve(service, self.stopped.clone().wait());
-            let relayed = relay.run(self.stopped.clone().wait());
-            tokio::join!(served, relayed);
-            Ok(())
-        }
+    async fn live(&self, life: Life) -> anyhow::Result<()> {
+        let world = &self.world;
+        let deps = world.deps_in(&life);
+        let relay = world.relay(&deps, &life);
+        let services = world.app(&deps).services()?;
+        let service = services
+            .into_iter()
+            .find(|service| service.consumer() == self.consumer)
+            .with_context(|| format!("there is no consumer {}", self.consumer))?;
+        let counters = world.counters.clone();
+        let host = Host::of(world.queue(&self.queue, &life), &service)
+            .concurrency(CONCURRENCY)
+            .poll(POLL)
+            .completed(Arc::new(deps.store.inbox()))
+            .clock(world.setup.clock.clone())
+            .observe(move |settled| counters.note(settled));
+        let served = host.serve(service, self.stopped.clone().wait());
+        let relayed = relay.run(self.stopped.clone().wait());
+        tokio::join!(served, relayed);
+        Ok(())
     }
 }

@@ -1,5 +1,7 @@
 //! What the shop promises: each service alone, all of them together, and the audit itself.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+
 mod analytics;
 mod api;
 mod audit;

@@ -10,7 +10,7 @@ use crate::orders_view::Fact;
 use crate::payment::{customer_account, revenue_account};
 
 /// The card's limit: 250.00 USD.
-const LIMIT: i64 = 250_00;
+const LIMIT: i64 = 25_000;
 
 /// What inventory decided on an order, as it is recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
