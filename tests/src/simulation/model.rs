@@ -37,7 +37,7 @@ impl Scenario {
                 });
             }
         }
-        let supply = [("record", random.i64(0..5)), ("tape", random.i64(0..5))];
+        let supply = [("record", random.i64(0..6)), ("tape", random.i64(0..6))];
         let supply = supply.map(|(article, count)| (article.to_owned(), count)).into();
         Self { orders, supply }
     }

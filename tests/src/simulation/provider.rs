@@ -1,5 +1,6 @@
 //! The mail provider: outside of the tables, slow, and not always answering.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -21,14 +22,15 @@ pub(crate) struct Recorded {
     pub(crate) attempt: Attempt,
     /// When it came, in milliseconds.
     pub(crate) start: u64,
-    /// When it was answered; nothing if the caller was gone by then.
+    /// When it was answered, or its caller was gone.
     pub(crate) end: Option<u64>,
     /// What it sent, if it was taken and not a repeat.
     pub(crate) mail: Option<String>,
 }
 
-/// A provider that refuses a fencing token older than one it has seen for the same order, and that
-/// either knows a key it has seen before, or sends another mail.
+/// A provider of one of two kinds: one knows a key that it has seen before and sends no second mail
+/// for it; the other one knows no keys, and refuses a fencing token older than the newest it has seen
+/// for the order.
 #[derive(Clone, Debug)]
 pub(crate) struct Provider {
     clock: Clock,
@@ -68,6 +70,13 @@ impl Provider {
         self.lock().clone()
     }
 
+    /// The processes that wait for an answer.
+    pub(crate) fn waiting(&self) -> BTreeSet<Arc<str>> {
+        let books = self.lock();
+        let open = books.iter().filter(|call| call.end.is_none());
+        open.map(|call| call.attempt.process.clone()).collect()
+    }
+
     /// How many calls for one order were under way at the same time as another one.
     pub(crate) fn overlaps(&self) -> usize {
         let books = self.lock();
@@ -90,20 +99,23 @@ impl Provider {
     pub(crate) async fn send(&self, attempt: Attempt) -> Result<String, ProviderError> {
         let calm = self.calm.load(Ordering::Relaxed);
         let millis = match fastrand::u8(0..100) {
-            0..50 if !calm => fastrand::u64(3_000..30_000),
+            0..70 if !calm => fastrand::u64(5_000..30_000),
             _ => fastrand::u64(50..2_000),
         };
         let (before, after) = (fastrand::u64(0..=millis), millis);
         let fate = if calm { 100 } else { fastrand::u8(0..100) };
 
         let number = self.came(attempt);
+        let _open = Open {
+            provider: self,
+            number,
+        };
         tokio::time::sleep(Duration::from_millis(before)).await;
         if fate < 5 {
             return Err(ProviderError::NoAnswer);
         }
         let receipt = self.take(number);
         tokio::time::sleep(Duration::from_millis(after - before)).await;
-        self.answered(number);
         if fate < 10 {
             return Err(ProviderError::NoAnswer);
         }
@@ -130,6 +142,7 @@ impl Provider {
             .filter(|call| call.attempt.order == attempt.order && call.mail.is_some());
         if let Some(newer) = taken.clone().map(|call| call.attempt.fence).max()
             && newer > attempt.fence
+            && !self.honours_keys
         {
             return Err(ProviderError::Stale {
                 fence: attempt.fence,
@@ -146,9 +159,17 @@ impl Provider {
         books[number].mail = Some(receipt.clone());
         Ok(receipt)
     }
+}
 
-    fn answered(&self, number: usize) {
-        let now = self.clock.millis();
-        self.lock()[number].end = Some(now);
+/// A call under way. Its end is noted whether it is answered or its caller is gone.
+struct Open<'a> {
+    provider: &'a Provider,
+    number: usize,
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        let now = self.provider.clock.millis();
+        self.provider.lock()[self.number].end = Some(now);
     }
 }

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use fanfare::fault::{Fault, FaultPlan};
 
+use super::provider::Provider;
+
 /// The plans of one run: one for the broker, and two for each process, so that it can lose its
 /// tables or its queues for a while without the other.
 #[derive(Clone, Debug)]
@@ -40,7 +42,7 @@ impl Weather {
                 // Few calls have several entries, and few reads are of an index.
                 .rate(Fault::PartialBatch, 0.2)
                 .rate(Fault::StaleRead, 0.1)
-                .rate(Fault::Duplicate, 0.3)
+                .rate(Fault::Duplicate, 0.5)
                 .rate(Fault::Reorder, 0.15);
             plan.traced()
         };
@@ -58,10 +60,24 @@ impl Weather {
     }
 
     /// Cuts one process after the other off from its tables, its queues or both, for as long as it
-    /// is polled.
-    pub(super) async fn cut_off(&self, mut random: fastrand::Rng) {
+    /// is polled. Mostly it looks for one that waits for the provider, and cuts that one off
+    /// from its tables: a holder that can't renew its lease.
+    pub(super) async fn cut_off(&self, provider: &Provider, mut random: fastrand::Rng) {
         loop {
-            tokio::time::sleep(Duration::from_millis(random.u64(500..10_000))).await;
+            tokio::time::sleep(Duration::from_millis(random.u64(500..3_000))).await;
+            if random.u8(0..4) > 0 {
+                let waiting = provider.waiting();
+                let holder = self
+                    .processes
+                    .iter()
+                    .find(|process| waiting.contains(process.name));
+                if let Some(holder) = holder {
+                    lose(&holder.tables, 1.0);
+                    tokio::time::sleep(Duration::from_millis(random.u64(4_000..12_000))).await;
+                    lose(&holder.tables, LOST);
+                }
+                continue;
+            }
             // Mostly one of those that handle events.
             let process = match random.u8(0..10) {
                 0 => &self.processes[random.usize(0..self.processes.len())],

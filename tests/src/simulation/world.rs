@@ -88,13 +88,13 @@ pub(super) async fn run(simulation: Simulation) -> anyhow::Result<Report> {
         .collect();
     let storm_for = Duration::from_secs(random.u64(20..60));
     let mut storm = {
-        let (weather, random) = (weather.clone(), random.fork());
+        let (weather, provider, random) = (weather.clone(), world.provider.clone(), random.fork());
         let calm = simulation.calm;
         tokio::spawn(async move {
             if calm {
                 std::future::pending::<()>().await;
             }
-            weather.cut_off(random).await;
+            weather.cut_off(&provider, random).await;
         })
     };
     let placing = producers::all(&world, &weather, &scenario);
@@ -102,7 +102,7 @@ pub(super) async fn run(simulation: Simulation) -> anyhow::Result<Report> {
         let (placed, ()) = tokio::join!(placing, tokio::time::sleep(storm_for));
         placed
     });
-    let mut kills = placed.await.context("the orders were never placed")??;
+    let mut kills = Box::pin(placed).await.context("the orders were never placed")??;
     storm.abort();
     // The task may be in the middle of a call to nothing but the plans.
     let _ = (&mut storm).await;
