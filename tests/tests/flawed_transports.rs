@@ -1,5 +1,7 @@
 //! The suite can fail: each flaw in a transport breaks the promise that is about it.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -1,6 +1,8 @@
 //! The audit can fail: with the store broken in each of five ways, some seed shows it. The same seeds
 //! pass with the store as it is.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use fanfare_store::Mutation;
 use fanfare_tests::simulation::{ProblemKind, Report, Simulation};
 

@@ -1,5 +1,7 @@
 //! The simulated shop under many seeds, and the proof that a seed replays.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::path::Path;
 use std::process::Command;
 

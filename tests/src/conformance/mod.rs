@@ -2,8 +2,10 @@
 //!
 //! A transport implements [`Transport`] and runs all cases, each as a test of its own, by
 //!
-//! ```ignore
+//! ```
+//! use fanfare_tests::conformance::InProcess;
 //! fanfare_tests::conformance!(InProcess);
+//! # fn main() {}
 //! ```
 //!
 //! A case that needs what the transport [can't do](Capabilities) is left out, and says so. No case
