@@ -109,7 +109,7 @@ pub(super) async fn run(simulation: Simulation) -> anyhow::Result<Report> {
     weather.stop();
     world.provider.calm_down();
 
-    // No relay is made of it, which would take the wake from nobody; it only looks.
+    // This relay is never run: it only looks at the outbox.
     let mut problems = Vec::new();
     let (redriven, restless) = quiet(&world, &topology, &store.relay(process::publisher(&world))).await?;
     problems.extend(restless);
