@@ -25,7 +25,7 @@ use crate::wake::Fresh;
 
 /// Records under way at a time that the relay was woken for. Each source has room of its own, so that
 /// neither a flood of commits nor a backlog holds up the other.
-const WOKEN: usize = 384;
+const WOKEN: usize = 512;
 /// Records that the sweep found: no more are taken while there are so many.
 const SWEPT: usize = 128;
 
