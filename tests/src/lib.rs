@@ -5,3 +5,16 @@
 
 pub mod conformance;
 pub mod simulation;
+
+/// The code in the README and the guide, compiled and run.
+#[cfg(doctest)]
+mod prose {
+    #[doc = include_str!("../../README.md")]
+    struct Readme;
+    #[doc = include_str!("../../docs/guide/exactly-once.md")]
+    struct ExactlyOnce;
+    #[doc = include_str!("../../docs/guide/changing-events.md")]
+    struct ChangingEvents;
+    #[doc = include_str!("../../docs/guide/breaking-it-on-purpose.md")]
+    struct BreakingItOnPurpose;
+}
