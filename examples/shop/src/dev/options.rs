@@ -4,6 +4,10 @@ use std::path::PathBuf;
 
 /// Runs the whole shop in this process, places every order, and audits what came of it.
 #[derive(Clone, Debug, clap::Args)]
+#[command(
+    after_help = "SHOP_SMTP_URL=smtps://user:password@host in the environment sends the mails to that server, \
+                  rather than into a folder."
+)]
 pub struct Options {
     /// Orders to place: CSV with the header of orders.csv, or NDJSON; `-` for standard input
     #[arg(long, value_name = "FILE")]

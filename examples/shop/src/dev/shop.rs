@@ -135,6 +135,7 @@ impl Shop {
     /// # Errors
     /// As [`quiet`](Self::quiet).
     pub async fn calm(&mut self) -> anyhow::Result<()> {
+        tracing::debug!(calls = ?self.world.calls(), "the tables");
         self.world.plan.stop();
         for queue in self.world.queues() {
             self.world

@@ -1,5 +1,6 @@
 //! What all hosts of a run share: the tables, the broker, the mail provider, the fault plan.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -149,6 +150,11 @@ impl World {
         Faulty::new(queue, self.plan.clone(), life.clone())
     }
 
+    /// How often each operation reached the tables.
+    pub(super) fn calls(&self) -> BTreeMap<&'static str, u64> {
+        self.dynamo.calls()
+    }
+
     /// The names of all consumers' queues.
     pub(super) fn queues(&self) -> Vec<String> {
         let consumers = self.topology.consumers.iter();
@@ -164,7 +170,7 @@ impl World {
 
     /// Deletes what has expired now and then, until dropped.
     pub(super) async fn sweep_expired(&self) {
-        let pause = Duration::from_secs(10);
+        let pause = Duration::from_secs(20);
         self.dynamo
             .sweep_expired_until(pause, std::future::pending())
             .await;

@@ -1,6 +1,7 @@
 //! The binary as people run it.
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
@@ -117,6 +118,95 @@ fn a_file_that_is_no_file_of_orders_is_an_error_before_anything_is_placed() -> a
         assert!(errors.contains(&file), "{errors}");
         assert!(!Path::new(&data).exists(), "nothing was even opened");
     }
+    Ok(())
+}
+
+#[test]
+fn without_dedupe_it_says_what_is_doubled_and_fails() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("orders.csv");
+    write_orders(&file, 60)?;
+    let file = file.display().to_string();
+    let words = [
+        "dev",
+        "--orders",
+        &file,
+        "--stock",
+        "192",
+        "--faults",
+        "7",
+        "--no-dedupe",
+        "--json",
+    ];
+    let output = shop(&words).output()?;
+    let report = report(&output)?;
+    assert_eq!(output.status.code(), Some(1), "{report}");
+    assert!(report["doubled"].as_u64() > Some(0), "{report}");
+    let text = str::from_utf8(&output.stdout)?;
+    assert!(
+        text.contains("\n  doubled: ") && text.contains("The audit FAILS."),
+        "{text}"
+    );
+    Ok(())
+}
+
+#[test]
+fn dedupe_is_only_left_out_under_faults() -> anyhow::Result<()> {
+    let output = shop(&["dev", "--no-dedupe"]).output()?;
+    assert_eq!(output.status.code(), Some(2));
+    assert!(str::from_utf8(&output.stderr)?.contains("--faults <SEED>"));
+    Ok(())
+}
+
+/// Asks the API on this address, and returns the answer's head and body.
+fn ask(address: &str, request: &str) -> anyhow::Result<String> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.write_all(request.as_bytes())?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
+}
+
+#[test]
+fn with_serve_it_takes_orders_over_http_until_it_is_told_to_stop() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("orders.csv");
+    write_orders(&file, 1)?;
+    let file = file.display().to_string();
+    let mut child = shop(&["dev", "--orders", &file, "--serve=0"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+    let mut addresses = lines.map_while(Result::ok).filter_map(|line| {
+        let address = line.strip_prefix("http://")?.split(' ').next()?;
+        Some(address.to_owned())
+    });
+    let address = addresses.next().expect("the address it listens on");
+
+    let body =
+        r#"{"order_id":"by-http","customer_id":"1","placed_on":"1997-01-01","quantity":1,"total_cents":100}"#;
+    let post = format!(
+        "POST /orders HTTP/1.1\r\nHost: shop\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let answer = ask(&address, &post)?;
+    assert!(answer.starts_with("HTTP/1.1 202 "), "{answer}");
+    assert!(answer.contains("location: /orders/by-http"), "{answer}");
+    let get = "GET /orders/by-http HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n";
+    loop {
+        let answer = ask(&address, get)?;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        if !answer.contains(r#""status":"processing""#) {
+            assert!(answer.contains(r#""status":"shipped""#), "{answer}");
+            break;
+        }
+    }
+    let terminated = Command::new("kill")
+        .args(["-TERM", &child.id().to_string()])
+        .status()?;
+    assert!(terminated.success());
+    assert!(child.wait()?.success());
     Ok(())
 }
 

@@ -1,9 +1,13 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use fanfare::Clock;
 use fanfare::port::BoxFuture;
-use shop::email::{self, Kind, Mail, MailError, Provider};
+use shop::email::{self, Kind, Mail, MailError, Provider, Smtp};
 use shop::events::{PaymentFailed, PaymentRefunded, ShipmentCreated};
+
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpListener;
 
 use crate::bench::{Bench, order};
 
@@ -91,4 +95,81 @@ async fn a_mail_that_failed_is_tried_again_at_once_and_under_the_same_key() -> a
     assert_eq!(keys.len(), 3);
     assert!(keys.windows(2).all(|pair| pair[0] == pair[1]), "{keys:?}");
     Ok(())
+}
+
+/// A mail server for one mail: answers its end with `verdict`, and returns it.
+async fn mail_server(listener: TcpListener, verdict: &str) -> anyhow::Result<String> {
+    let (stream, _) = listener.accept().await?;
+    let mut stream = BufReader::new(stream);
+    stream.write_all(b"220 ready\r\n").await?;
+    let (mut mail, mut in_mail) = (String::new(), false);
+    loop {
+        let mut line = String::new();
+        if stream.read_line(&mut line).await? == 0 {
+            return Ok(mail);
+        }
+        let answer = match line.trim_end() {
+            "." => {
+                in_mail = false;
+                verdict
+            }
+            _ if in_mail => {
+                mail.push_str(&line);
+                continue;
+            }
+            "DATA" => {
+                in_mail = true;
+                "354 go on"
+            }
+            "QUIT" => return Ok(mail),
+            _ => "250 ok",
+        };
+        stream.write_all(format!("{answer}\r\n").as_bytes()).await?;
+    }
+}
+
+/// Sends a mail to a server that answers like this: what the provider says, and what the log has.
+async fn by_smtp(verdict: &str) -> anyhow::Result<(Result<String, MailError>, bool)> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("smtp://{}", listener.local_addr()?);
+    let folder = tempfile::tempdir()?;
+    let smtp = Smtp::open(&url, folder.path(), Clock::system())?;
+    let mail = Mail::new(&order("a-1"), Kind::Shipped);
+    let send = async {
+        let sent = smtp.send("key-1", &mail).await;
+        // Its connections end with it.
+        drop(smtp);
+        sent
+    };
+    let (sent, received) = tokio::join!(send, mail_server(listener, verdict));
+    let (calls, kept) = email::read(folder.path())?;
+    assert_eq!((calls.len(), calls[0].key.as_str(), kept), (1, "key-1", None));
+    let received = received?;
+    Ok((sent.map(|()| received), calls[0].delivered))
+}
+
+#[tokio::test]
+async fn a_mail_server_gets_the_mail_and_the_log_says_that_it_took_it() -> anyhow::Result<()> {
+    let (sent, delivered) = by_smtp("250 taken").await?;
+    let mail = sent?;
+    assert!(mail.contains("To: customer-00004@example.com"), "{mail}");
+    assert!(mail.contains("<key-1@example.com>"), "{mail}");
+    assert!(delivered);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_mail_that_the_server_refuses_is_an_error_and_not_delivered() -> anyhow::Result<()> {
+    let (sent, delivered) = by_smtp("550 no").await?;
+    assert!(matches!(sent, Err(MailError::Smtp { .. })), "{sent:?}");
+    assert!(!delivered);
+    Ok(())
+}
+
+#[test]
+fn a_mail_servers_url_that_is_wrong_is_an_error_that_does_not_tell_the_password() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = Smtp::open("smtps//me:secret@host", folder.path(), Clock::system()).unwrap_err();
+    let text = format!("{:?}", anyhow::Error::new(error));
+    assert!(!text.contains("secret"), "{text}");
 }
