@@ -1,0 +1,3 @@
+//! Local AWS on a socket.
+
+fn main() {}

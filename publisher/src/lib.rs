@@ -1,0 +1,1 @@
+//! Envelopes to SNS topics and SQS queues, in batches.

@@ -1,0 +1,1 @@
+//! The SQS accept loop, for ECS.
