@@ -189,9 +189,7 @@ async fn a_long_run_of_one_key_is_left_alone_by_other_relays() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_payload_is_written_to_the_log_and_no_index_is_read_for_a_wake() {
-    // The first half is held by what the warnings take: ids, types, destinations, reasons. This is
-    // the second.
+async fn no_index_is_read_for_a_wake() {
     let world = World::new().await;
     let store = world.store_spied(Spy::new().before(|operation, request| match operation {
         "Query" => Err(format!("no sweep today: {}", request["TableName"]).into()),
