@@ -3,12 +3,14 @@
 //! process, with each event's effect applied exactly once.
 //!
 //! This crate is the contract between an event, a handler and a host. It knows no AWS SDK. With the
-//! feature `memory` it brings the in-process broker, a host for it, and faults on purpose.
+//! feature `host` it brings the loop that serves a consumer from any queue, with `memory` the
+//! in-process broker and faults on purpose besides.
 
 mod app;
 mod backoff;
 mod batch;
 mod clock;
+mod dead_letter;
 mod delivery;
 mod envelope;
 mod event;
@@ -16,11 +18,14 @@ mod failure;
 #[cfg(feature = "memory")]
 pub mod fault;
 mod handler;
+#[cfg(feature = "host")]
+pub mod host;
 mod id;
 mod lost;
 #[cfg(feature = "memory")]
 pub mod memory;
 mod message;
+pub mod metric;
 mod names;
 mod outcome;
 mod outgoing;

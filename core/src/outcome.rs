@@ -199,6 +199,11 @@ impl Outcome {
         }
     }
 
+    #[cfg(feature = "host")]
+    pub(crate) fn is_failure(&self) -> bool {
+        !matches!(self.what, What::Applied | What::Duplicate | What::Ignored)
+    }
+
     /// What went wrong, in a line, if something did.
     pub fn reason(&self) -> Option<String> {
         match &self.what {

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use crate::dead_letter::{DEAD_LETTER_ATTRIBUTE, DeadLetter};
 use crate::{BoxError, DedupeKey, Message, Outgoing};
 
 /// A boxed future, as the ports that are used as `dyn` return it.
@@ -162,6 +163,9 @@ pub trait Queue: Send + Sync + 'static {
     /// What identifies one receive of one message.
     type Receipt: Clone + std::fmt::Debug + Send + Sync + 'static;
 
+    /// The queue's name, for logs and metrics.
+    fn name(&self) -> &str;
+
     /// Waits up to `wait` for messages and returns up to `max` of them (at most 10 on SQS), each
     /// invisible to others for the queue's visibility timeout, counted from now. A cancelled
     /// receive may leave messages invisible until then.
@@ -189,29 +193,18 @@ pub trait Queue: Send + Sync + 'static {
         receipts: Vec<(Self::Receipt, Duration)>,
     ) -> impl Future<Output = Vec<Result<(), QueueError>>> + Send;
 
-    /// Moves messages to the dead-letter queue with the reason: copied first, deleted only when the
-    /// copy is confirmed. A crash in between leaves two copies, never none.
+    /// Moves messages to the dead-letter queue, with body, attributes and group as they are and the
+    /// reason in [`DEAD_LETTER_ATTRIBUTE`]: copied first, deleted only when the copy is confirmed. A
+    /// crash in between leaves two copies, never none.
+    ///
+    /// Where there is no room for the reason ([`DeadLetter::attributes`]), nothing is moved and the
+    /// result is [`QueueError::NoRoom`]: give the message back, until the queue itself moves it after
+    /// the last permitted receive. On FIFO, where that would use up the receives of those behind it,
+    /// the copy is made without the reason instead.
     fn dead_letter(
         &self,
         letters: Vec<(Received<Self::Receipt>, DeadLetter)>,
     ) -> impl Future<Output = Vec<Result<(), QueueError>>> + Send;
-}
-
-/// Why a message became a dead letter, as it is kept with it.
-///
-/// ```
-/// use fanfare::port::DeadLetter;
-/// let letter = DeadLetter { reason: "no such card".into(), consumer: "billing".into(), attempts: 1 };
-/// assert_eq!(letter.attempts, 1);
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DeadLetter {
-    /// What went wrong.
-    pub reason: String,
-    /// The consumer that gave up.
-    pub consumer: String,
-    /// How often it was tried.
-    pub attempts: u32,
 }
 
 /// Why a call on a queue failed.
@@ -240,6 +233,12 @@ pub enum QueueError {
     NotHeld {
         /// The call.
         call: &'static str,
+        /// The queue's name.
+        queue: String,
+    },
+    /// A dead letter has no room for its reason, and is left to the queue's own move.
+    #[error("dead_letter on {queue}: there is no room for the reason in the message")]
+    NoRoom {
         /// The queue's name.
         queue: String,
     },

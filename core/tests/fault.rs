@@ -237,6 +237,10 @@ impl Publish for Sink {
 impl Queue for Sink {
     type Receipt = String;
 
+    fn name(&self) -> &str {
+        "sink"
+    }
+
     async fn receive(&self, max: usize, _: Duration) -> Result<Vec<Received<String>>, QueueError> {
         let received = |number: usize| Received {
             message: Message::new("{}"),

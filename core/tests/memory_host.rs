@@ -11,8 +11,8 @@ use std::task::Poll;
 use std::time::{Duration, UNIX_EPOCH};
 
 use fanfare::fault::{Fault, FaultPlan};
-use fanfare::memory::{Broker, DEAD_LETTER_ATTRIBUTE, Entry, MemoryQueue, QueueSettings};
-use fanfare::port::{BoxFuture, Completed};
+use fanfare::memory::{Broker, Entry, MemoryQueue, QueueSettings};
+use fanfare::port::{BoxFuture, Completed, DEAD_LETTER_ATTRIBUTE};
 use fanfare::{
     Attribute, Attributes, BoxError, Clock, DedupeKey, Failure, Handled, Message, Outcome, RetryPolicy,
     Verdict,

@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fanfare::fault::{FaultPlan, Faulty, Life};
-use fanfare::memory::{Broker, DEAD_LETTER_ATTRIBUTE, MemoryQueue};
+use fanfare::memory::{Broker, MemoryQueue};
+use fanfare::port::DEAD_LETTER_ATTRIBUTE;
 use fanfare::{Advice, Failure, Message, Outcome, Router};
 use memory_support::*;
 use proptest::prelude::*;

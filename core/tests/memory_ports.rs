@@ -9,10 +9,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fanfare::memory::{
-    self, Broker, DEAD_LETTER_ATTRIBUTE, Entry, MemoryPublisher, MemoryQueue, QueueSettings, Receive,
-    SubscriptionSettings, TopicSettings,
+    self, Broker, Entry, MemoryPublisher, MemoryQueue, QueueSettings, Receive, SubscriptionSettings,
+    TopicSettings,
 };
-use fanfare::port::{DeadLetter, Publish, PublishError, Queue, QueueError, Received};
+use fanfare::port::{DEAD_LETTER_ATTRIBUTE, DeadLetter, Publish, PublishError, Queue, QueueError, Received};
 use fanfare::{
     App, Attribute, Attributes, Backoff, Clock, Command, Delivery, Draft, Envelope, Event, Failure, Handled,
     Outgoing, Router, batches, dead_letter_name, derived_id, message_group, queue_name, topic_name,
@@ -291,29 +291,45 @@ async fn a_dead_letter_s_history_survives_a_redrive() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_room_for_the_reason_a_dead_letter_goes_without() {
+async fn without_room_for_the_reason_a_dead_letter_is_left_to_the_queue_s_own_move() {
     let broker = with_queue("q", 5);
     let attributes: Attributes = (0..10)
         .map(|number| (format!("a{number}"), Attribute::string("v")))
         .collect();
-    broker
-        .send(
-            "q",
-            Entry {
-                attributes: attributes.clone(),
-                ..Entry::new("ten attributes")
-            },
-        )
-        .unwrap();
+    let entry = Entry {
+        attributes,
+        ..Entry::new("ten attributes")
+    };
+    broker.send("q", entry).unwrap();
     broker.send("q", Entry::new("x".repeat(1024 * 1024))).unwrap();
     let queue = MemoryQueue::new(broker.clone(), "q");
     for _ in 0..2 {
         let held = received(&queue).await;
-        assert!(queue.dead_letter(vec![(held, letter("why"))]).await[0].is_ok());
+        let result = queue.dead_letter(vec![(held, letter("why"))]).await.remove(0);
+        assert!(matches!(result, Err(QueueError::NoRoom { .. })), "{result:?}");
     }
-    let dead = drain(&broker, "q-dlq").await;
-    assert_eq!((dead.len(), &dead[0].attributes), (2, &attributes));
-    assert!(dead[1].attributes.is_empty());
+    assert_eq!(broker.counts("q-dlq").unwrap().total(), 0);
+    assert_eq!(broker.counts("q").unwrap().in_flight, 2, "still held");
+}
+
+#[tokio::test(start_paused = true)]
+async fn on_fifo_a_dead_letter_without_room_for_its_reason_goes_without() {
+    let broker = with_queue("q.fifo", 5);
+    let attributes: Attributes = (0..10)
+        .map(|number| (format!("a{number}"), Attribute::string("v")))
+        .collect();
+    let entry = Entry {
+        attributes: attributes.clone(),
+        group: Some("g".to_owned()),
+        deduplication_id: Some("1".to_owned()),
+        ..Entry::new("ten attributes")
+    };
+    broker.send("q.fifo", entry).unwrap();
+    let queue = MemoryQueue::new(broker.clone(), "q.fifo");
+    let held = received(&queue).await;
+    assert!(queue.dead_letter(vec![(held, letter("why"))]).await[0].is_ok());
+    let dead = drain(&broker, "q-dlq.fifo").await;
+    assert_eq!((dead.len(), &dead[0].attributes), (1, &attributes));
 }
 
 #[tokio::test(start_paused = true)]

@@ -123,7 +123,7 @@ impl World for FlawedWorld {
         if self.flaw != Flaw::DeletesWhatFailed {
             return self.inner.serve(service, completed, shutdown);
         }
-        let host = fanfare::memory::Host::of(self.inner.queue(service.consumer()), &service);
+        let host = fanfare::host::Host::of(self.inner.queue(service.consumer()), &service);
         let careless = tower::ServiceExt::map_response(service, |_| Outcome::handled(None, Handled::Applied));
         Box::pin(host.serve(careless, shutdown))
     }
@@ -180,6 +180,10 @@ fn nothing_done<T>(entries: &[T]) -> Vec<Result<(), QueueError>> {
 
 impl Queue for FlawedQueue {
     type Receipt = Receipt;
+
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
 
     async fn receive(&self, max: usize, wait: Duration) -> Result<Vec<Received<Receipt>>, QueueError> {
         let (max, wait) = match self.flaw {

@@ -7,7 +7,8 @@ use std::time::{Duration, SystemTime};
 
 use aws_sdk_dynamodb::Client;
 use fanfare::fault::{FaultPlan, Faulty, Life};
-use fanfare::memory::{Broker, Host, MemoryPublisher, MemoryQueue, set_up};
+use fanfare::host::Host;
+use fanfare::memory::{Broker, MemoryPublisher, MemoryQueue, set_up};
 use fanfare::port::Publish;
 use fanfare::{App, Clock, Delivery, Draft, Event, Failure, Handled, Router};
 use fanfare_local::Dynamo;

@@ -126,6 +126,10 @@ fn refused(call: &'static str) -> impl Fn(usize, &'static str) -> QueueError {
 impl<Q: Queue> Queue for Faulty<Q> {
     type Receipt = Q::Receipt;
 
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
     async fn receive(&self, max: usize, wait: Duration) -> Result<Vec<Received<Q::Receipt>>, QueueError> {
         let receive = async { self.inner.receive(max, wait).await };
         match self.plan.around(&self.life, "receive", &CALL, receive).await {

@@ -49,7 +49,6 @@
 
 mod broker;
 mod filter;
-mod host;
 mod publisher;
 mod queue;
 mod serve;
@@ -59,7 +58,6 @@ pub use broker::{
     Sent, Subscription, SubscriptionSettings, TopicSettings,
 };
 pub use filter::{FilterPolicy, FilterPolicyError, Scope};
-pub use host::{Host, Settled};
 pub use publisher::MemoryPublisher;
-pub use queue::{DEAD_LETTER_ATTRIBUTE, MemoryQueue};
+pub use queue::MemoryQueue;
 pub use serve::{ServeError, hosts, serve, set_up};

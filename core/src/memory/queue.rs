@@ -3,23 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
-
 use super::{Broker, BrokerError, Receipt, Receive, ReceivedMessage};
 use crate::port::{DeadLetter, Queue, QueueError, Received};
-use crate::{Attribute, Attributes, BATCH_ENTRIES, Clock, Lost, Message};
-
-/// The attribute of a dead letter that says why it is one: a JSON object with `reason`, `consumer`,
-/// `attempts`, `first` and `last` (when it became a dead letter the first and the last time, RFC
-/// 3339) and `times` (how often it did).
-pub const DEAD_LETTER_ATTRIBUTE: &str = "fanfare.deadletter";
-
-/// The longest reason that is kept, in bytes.
-const REASON: usize = 2048;
-/// The most attributes of a message in a queue.
-const ATTRIBUTES: usize = 10;
+use crate::{BATCH_ENTRIES, Clock, Lost, Message, is_fifo};
 
 /// A queue of a [`Broker`], as a [`Queue`] for a host.
 ///
@@ -49,17 +35,6 @@ pub struct MemoryQueue {
     clock: Clock,
 }
 
-/// Why a message is a dead letter, as its attribute keeps it.
-#[derive(Debug, Serialize, Deserialize)]
-struct Reason {
-    reason: String,
-    consumer: String,
-    attempts: u32,
-    first: String,
-    last: String,
-    times: u32,
-}
-
 impl MemoryQueue {
     /// The broker's queue of this name, which need not be there yet.
     pub fn new(broker: Broker, name: impl Into<Arc<str>>) -> Self {
@@ -69,11 +44,6 @@ impl MemoryQueue {
             name: name.into(),
             clock,
         }
-    }
-
-    /// Its name.
-    pub fn name(&self) -> &str {
-        &self.name
     }
 
     fn message(&self, received: ReceivedMessage) -> Received<Receipt> {
@@ -147,55 +117,37 @@ impl MemoryQueue {
                 reason: reason.into(),
             });
         };
-        let own = &received.message.attributes;
-        let attributes = self.with_reason(own, letter);
-        let with_reason = match attributes.len() {
-            0..=ATTRIBUTES => self
-                .broker
-                .dead_letter(&self.name, &target, received.receipt, attributes),
-            count => Err(BrokerError::TooManyAttributes(count)),
-        };
-        match with_reason {
-            Err(BrokerError::TooManyAttributes(_) | BrokerError::TooLarge { .. }) => {
+        let limit = self
+            .broker
+            .queue_settings(&target)
+            .map_err(|error| self.error(call, error))?
+            .maximum_size;
+        let queue = || self.name.to_string();
+        let attributes = match letter.attributes(&received.message, self.clock.now(), limit) {
+            Some(attributes) => attributes,
+            None if is_fifo(&self.name) => {
                 let message = &received.message.id;
                 tracing::warn!(
                     queue = &*self.name,
                     message,
-                    "a dead letter has no room for its reason"
+                    "a dead letter has no room for its reason, and goes without"
                 );
-                self.broker
-                    .dead_letter(&self.name, &target, received.receipt, own.clone())
+                received.message.attributes.clone()
             }
-            other => other,
-        }
-        .map_err(|error| self.error(call, error))
-    }
-
-    fn with_reason(&self, attributes: &Attributes, letter: &DeadLetter) -> Attributes {
-        let mut attributes = attributes.clone();
-        let before = attributes.get(DEAD_LETTER_ATTRIBUTE).and_then(Attribute::text);
-        let before: Option<Reason> = before.and_then(|json| serde_json::from_str(json).ok());
-        let now = OffsetDateTime::from(self.clock.now())
-            .format(&Rfc3339)
-            .unwrap_or_default();
-        let end = letter.reason.floor_char_boundary(REASON);
-        let reason = Reason {
-            reason: letter.reason[..end].to_owned(),
-            consumer: letter.consumer.clone(),
-            attempts: letter.attempts,
-            times: before.as_ref().map_or(1, |before| before.times.saturating_add(1)),
-            first: before.map_or_else(|| now.clone(), |before| before.first),
-            last: now,
+            None => return Err(QueueError::NoRoom { queue: queue() }),
         };
-        // Strings and numbers only: this can't fail.
-        let json = serde_json::to_string(&reason).unwrap_or_default();
-        attributes.insert(DEAD_LETTER_ATTRIBUTE.to_owned(), Attribute::string(json));
-        attributes
+        self.broker
+            .dead_letter(&self.name, &target, received.receipt, attributes)
+            .map_err(|error| self.error(call, error))
     }
 }
 
 impl Queue for MemoryQueue {
     type Receipt = Receipt;
+
+    fn name(&self) -> &str {
+        &self.name
+    }
 
     /// As [`Broker::receive`], for at most 10 messages and 20 s.
     async fn receive(&self, max: usize, wait: Duration) -> Result<Vec<Received<Receipt>>, QueueError> {
@@ -226,9 +178,7 @@ impl Queue for MemoryQueue {
         self.change("release", &receipts)
     }
 
-    /// Moves messages, each in one step, with the reason in the attribute [`DEAD_LETTER_ATTRIBUTE`].
-    /// Where there is no room for it, because a message has 10 attributes already or is too large,
-    /// it goes without, as with the queue's own move, and the log says so.
+    /// Moves messages, each in one step.
     async fn dead_letter(
         &self,
         letters: Vec<(Received<Receipt>, DeadLetter)>,

@@ -6,9 +6,10 @@ use futures_util::FutureExt;
 use tokio::task::JoinSet;
 
 use super::{
-    Broker, BrokerError, FilterPolicy, Host, MemoryQueue, QueueSettings, Redrive, Scope,
-    SubscriptionSettings, TopicSettings,
+    Broker, BrokerError, FilterPolicy, MemoryQueue, QueueSettings, Redrive, Scope, SubscriptionSettings,
+    TopicSettings,
 };
+use crate::host::Host;
 use crate::{App, RouterService, Topology, WiringErrors, dead_letter_name, queue_name, topic_name};
 
 /// Why an application can't be served.

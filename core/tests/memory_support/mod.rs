@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
 use fanfare::fault::FaultPlan;
+use fanfare::host::Host;
 use fanfare::memory::{
-    Broker, Entry, Host, MemoryQueue, QueueSettings, Receipt, Receive, ReceivedMessage, Redrive,
+    Broker, Entry, MemoryQueue, QueueSettings, Receipt, Receive, ReceivedMessage, Redrive,
 };
 use fanfare::port::{DeadLetter, Queue, QueueError, Received};
 use fanfare::{Backoff, Clock, Failure, Handled, Message, Outcome, RetryPolicy, dead_letter_name};
@@ -232,6 +233,10 @@ impl Watched {
 
 impl Queue for Watched {
     type Receipt = Receipt;
+
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
 
     async fn receive(&self, max: usize, wait: Duration) -> Result<Vec<Received<Receipt>>, QueueError> {
         let nth = self.called("receive");

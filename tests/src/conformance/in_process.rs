@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use fanfare::fault::FaultPlan;
-use fanfare::memory::{Broker, Entry, Host, MemoryPublisher, MemoryQueue, set_up};
+use fanfare::host::Host;
+use fanfare::memory::{Broker, Entry, MemoryPublisher, MemoryQueue, set_up};
 use fanfare::port::{BoxFuture, Completed, Publish};
 use fanfare::{Attributes, Clock, RouterService, Topology, dead_letter_name, queue_name};
 use tokio::runtime::Runtime;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use fanfare::memory::DEAD_LETTER_ATTRIBUTE;
+use fanfare::port::DEAD_LETTER_ATTRIBUTE;
 use fanfare::port::{Completed, Publish, Queue, QueueError, Received};
 use fanfare::{Attribute, Attributes, Clock, Command, Draft, Event, Outgoing, Router};
 use tokio::sync::oneshot;

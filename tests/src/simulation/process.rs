@@ -4,7 +4,8 @@ use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use fanfare::fault::{Faulty, Life, PanicLayer};
-use fanfare::memory::{Host, MemoryPublisher, MemoryQueue};
+use fanfare::host::Host;
+use fanfare::memory::{MemoryPublisher, MemoryQueue};
 use fanfare::topology::Consumer;
 use fanfare::{Backoff, queue_name};
 use tokio::sync::watch;

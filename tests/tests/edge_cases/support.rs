@@ -9,7 +9,8 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, Update,
 };
 use fanfare::fault::{FaultPlan, Faulty, Life};
-use fanfare::memory::{Broker, Host, MemoryPublisher, MemoryQueue, set_up};
+use fanfare::host::Host;
+use fanfare::memory::{Broker, MemoryPublisher, MemoryQueue, set_up};
 use fanfare::port::Publish;
 use fanfare::{
     App, Clock, Draft, Event, Outgoing, Router, RouterService, Topology, dead_letter_name, queue_name,
@@ -145,7 +146,8 @@ impl Ground {
 
     /// The reasons of a consumer's dead letters, which this takes.
     pub(crate) async fn reasons(&self, consumer: &str) -> Vec<Option<String>> {
-        use fanfare::memory::{DEAD_LETTER_ATTRIBUTE, Receive};
+        use fanfare::memory::Receive;
+        use fanfare::port::DEAD_LETTER_ATTRIBUTE;
 
         let letters = dead_letter_name(&self.queue(consumer));
         let receive = Receive {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use fanfare::Verdict;
-use fanfare::memory::Settled;
+use fanfare::host::Settled;
 use tokio::time::Instant;
 
 /// How often what happened, for all consumers. Clones count together.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use fanfare::fault::Life;
-use fanfare::memory::Host;
+use fanfare::host::Host;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 

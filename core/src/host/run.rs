@@ -13,13 +13,15 @@ use tower::{Service, ServiceExt};
 
 use super::calls::{self, Call, Called};
 use super::job::{Action, Job, Jobs, Slot, State};
-use super::{Host, Judge, Settled};
+use super::lane::Lane;
+use super::measure::Meters;
+use super::polling::Pollers;
+use super::pulse::TURN;
+use super::{Host, Judge, Mutation, Settled};
 use crate::outcome::What;
 use crate::port::{Queue, QueueError, Received};
-use crate::{BATCH_ENTRIES, Backoff, BoxError, Failure, Lost, Message, Outcome, Verdict};
+use crate::{BoxError, Failure, Lost, Message, Outcome, Verdict};
 
-/// Pauses between receives that fail.
-const RECEIVE_BACKOFF: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(20));
 /// How long settling may go on after the drain time.
 const GRACE: Duration = Duration::from_secs(4);
 /// When nothing is due.
@@ -51,15 +53,13 @@ pub(super) struct Run<Q: Queue, S> {
     ready: VecDeque<Slot>,
     /// When a job is to be looked at again: a pause is over, or settling it is tried again.
     pub(super) timers: BTreeSet<(Instant, Slot)>,
-    pub(super) deletes: VecDeque<Slot>,
-    pub(super) delete_by: Option<Instant>,
-    pub(super) releases: Vec<(Slot, Duration)>,
-    pub(super) letters: Vec<(Slot, String)>,
+    pub(super) deletes: Lane<Slot>,
+    pub(super) releases: Lane<(Slot, Duration)>,
+    pub(super) letters: Lane<(Slot, String)>,
     /// When the heartbeat is due.
     pub(super) beat: Option<Instant>,
-    polling: bool,
-    poll_at: Instant,
-    failed_polls: u32,
+    pollers: Pollers,
+    pub(super) meters: Meters,
     /// Since the shutdown began: until when handlers may run.
     drain_until: Option<Instant>,
     aborted: bool,
@@ -73,6 +73,8 @@ where
     S::Error: Into<BoxError>,
 {
     pub(super) fn new(host: Host<Q>, service: S) -> Self {
+        let meters = Meters::new(host.queue.name(), &host.consumer);
+        let pollers = Pollers::new(host.concurrency);
         Self {
             host,
             service,
@@ -82,14 +84,12 @@ where
             slots: BTreeMap::new(),
             ready: VecDeque::new(),
             timers: BTreeSet::new(),
-            deletes: VecDeque::new(),
-            delete_by: None,
-            releases: Vec::new(),
-            letters: Vec::new(),
+            deletes: Lane::new(),
+            releases: Lane::new(),
+            letters: Lane::new(),
             beat: None,
-            polling: false,
-            poll_at: Instant::now(),
-            failed_polls: 0,
+            pollers,
+            meters,
             drain_until: None,
             aborted: false,
         }
@@ -101,6 +101,7 @@ where
             self.start();
             self.flush();
             self.poll();
+            self.show();
             if self.is_over() {
                 return;
             }
@@ -123,17 +124,28 @@ where
 
     fn next_time(&self) -> Instant {
         let now = Instant::now();
-        let poll =
-            (!self.polling && self.drain_until.is_none() && self.poll_at > now).then_some(self.poll_at);
+        let poll = self.pollers.wake().filter(|_| self.drain_until.is_none());
         let end = self
             .drain_until
             .map(|drain| if self.aborted { drain + GRACE } else { drain });
         let timer = self.timers.first().map(|(at, _)| *at);
-        [poll, end, timer, self.beat, self.delete_by]
+        let lanes = [self.deletes.due(), self.releases.due(), self.letters.due()];
+        let idle = if self.host.pulse.is_some() { TURN } else { IDLE };
+        [poll, end, timer, self.beat, Some(now + idle)]
             .into_iter()
+            .chain(lanes)
             .flatten()
             .min()
-            .unwrap_or(now + IDLE)
+            .unwrap_or(now)
+    }
+
+    /// Shows those who watch what is going on.
+    fn show(&self) {
+        let held = self.jobs.len();
+        self.meters.in_flight.set(held as f64);
+        if let Some(pulse) = &self.host.pulse {
+            pulse.turn(held);
+        }
     }
 
     fn is_over(&self) -> bool {
@@ -146,7 +158,7 @@ where
             tracing::warn!(consumer = %self.host.consumer, left, "stopped before all messages were settled");
             return true;
         }
-        left == 0 && (!self.polling || now >= drain)
+        left == 0 && (self.pollers.under_way == 0 || now >= drain)
     }
 
     fn tick(&mut self) {
@@ -170,45 +182,51 @@ where
         }
     }
 
-    /// Asks for as many messages as there are free places.
+    /// Asks for no more messages than there are free places.
     fn poll(&mut self) {
-        if self.polling || self.drain_until.is_some() || Instant::now() < self.poll_at {
+        if self.drain_until.is_some() {
             return;
         }
         let places = self.host.concurrency.saturating_sub(self.jobs.active());
-        let max = places
-            .min(self.host.kept.saturating_sub(self.jobs.len()))
-            .min(BATCH_ENTRIES);
-        if max > 0 {
-            self.polling = true;
+        let places = places.min(self.host.kept.saturating_sub(self.jobs.len()));
+        while let Some(max) = self.pollers.next(places, Instant::now()) {
+            let queue = &self.host.queue;
             self.calls
-                .push(calls::receive(&self.host.queue, max, self.host.poll));
+                .push(calls::receive(queue, &self.meters.receive, max, self.host.poll));
         }
     }
 
     fn called(&mut self, called: Called<Q::Receipt>) {
-        match called {
-            Called::Received(received) => {
-                self.polling = false;
-                self.received(received);
+        let unread = self.host.is(Mutation::ResultsUnread);
+        let read = |mut results: Vec<(Slot, Result<(), QueueError>)>| {
+            if unread {
+                results.iter_mut().for_each(|(_, result)| *result = Ok(()));
             }
+            results
+        };
+        match called {
+            Called::Received(max, received) => self.received(max, received),
             Called::Extended(results, called) => self.extended(results, called),
-            Called::Deleted(results) => self.deleted(results),
-            Called::Released(results) => self.released(results),
-            Called::DeadLettered(results) => self.dead_lettered(results),
+            Called::Deleted(results) => self.deleted(read(results)),
+            Called::Released(results) => self.released(read(results)),
+            Called::DeadLettered(results) => self.dead_lettered(read(results)),
         }
     }
 
-    fn received(&mut self, received: Result<Vec<Received<Q::Receipt>>, QueueError>) {
+    fn received(&mut self, max: usize, received: Result<Vec<Received<Q::Receipt>>, QueueError>) {
+        let works = received.is_ok() && !self.is_stopping();
+        if let Some(pulse) = &self.host.pulse {
+            pulse.receiving(works);
+        }
         match received {
             Ok(received) => {
-                self.failed_polls = 0;
+                self.pollers.brought(max, received.len());
+                self.meters.consumed.increment(received.len() as u64);
                 received.into_iter().for_each(|received| self.take(received));
             }
             Err(error) => {
-                self.failed_polls = self.failed_polls.saturating_add(1);
-                let pause = RECEIVE_BACKOFF.delay(self.failed_polls);
-                self.poll_at = Instant::now() + pause;
+                let pause = self.pollers.failed(max, Instant::now());
+                self.meters.receive_failures.increment(1);
                 tracing::warn!(consumer = %self.host.consumer, %error, ?pause, "receiving failed");
             }
         }
@@ -255,7 +273,12 @@ where
             };
             let (lose, lost) = Lost::new();
             job.state = State::Running;
+            job.started = Instant::now();
             job.lose = Some(lose);
+            if self.host.is(Mutation::VisibilityFromStart) {
+                job.held_for(self.host.visibility_timeout, job.started);
+                self.beat = Some(job.started);
+            }
             let mut message = job.message.clone();
             message.receive_count = job.attempt();
             message.lost = lost;
@@ -292,6 +315,11 @@ where
                 (outcome, verdict)
             }
         };
+        job.outcome = outcome.name();
+        let now = self.host.judge.clock.now();
+        let age = now.duration_since(job.message.sent_at).unwrap_or_default();
+        let (failed, took) = (outcome.is_failure(), job.started.elapsed());
+        self.meters.tried(job.outcome, failed, took, age, job.attempt());
         if let Some(observe) = &self.host.observe {
             let consumer = &*self.host.consumer;
             let (message, attempt) = (&job.message, job.attempt());
@@ -347,6 +375,7 @@ where
             return;
         };
         job.lost = true;
+        self.meters.lost.increment(1);
         tracing::warn!(consumer = %self.host.consumer, message = job.message.id, "lost the hold on a message");
         if let Some(lose) = &job.lose {
             lose.raise();
@@ -382,6 +411,9 @@ where
     fn stop(&mut self) {
         let now = Instant::now();
         self.drain_until = Some(now + self.host.drain);
+        if let Some(pulse) = &self.host.pulse {
+            pulse.receiving(false);
+        }
         let waiting: Vec<_> = self.jobs.iter().map(|(slot, job)| (slot, job.state)).collect();
         for (slot, state) in waiting {
             let after = match state {
@@ -389,6 +421,11 @@ where
                 State::Pausing(until) => until.saturating_duration_since(now),
                 State::Running | State::Settling => continue,
             };
+            if self.host.is(Mutation::BufferedKept) {
+                self.jobs.leave_group(slot);
+                self.jobs.remove(slot);
+                continue;
+            }
             self.leave(slot, Action::Release(after));
         }
     }

@@ -1,8 +1,15 @@
-//! Serving a consumer from a queue.
+//! Serving a consumer from a queue: the one loop for all hosts, in process and on SQS.
+//!
+//! [`Host`] takes messages from any [`Queue`], calls the service and settles what it did.
 
 mod calls;
 mod heartbeat;
 mod job;
+mod lane;
+mod measure;
+mod mutation;
+mod polling;
+mod pulse;
 mod run;
 mod settling;
 
@@ -12,6 +19,11 @@ use std::time::Duration;
 
 use tower::Service;
 
+#[cfg(feature = "mutations")]
+pub use self::mutation::Mutation;
+#[cfg(not(feature = "mutations"))]
+use self::mutation::Mutation;
+pub use self::pulse::Pulse;
 use self::run::Run;
 use crate::port::{Completed, Queue};
 use crate::topology::QueueSettings;
@@ -47,22 +59,29 @@ type Observe = Arc<dyn Fn(&Settled<'_>) + Send + Sync>;
 ///   end  the extension under way is waited for, then it is settled, and never extended again
 /// ```
 ///
-/// - Applied and duplicate messages are deleted, in batches of 10 or after 5 ms, or at once when no
-///   handler runs.
+/// - There is one receive at a time while there is little to do. One that came back full while places
+///   are free is joined by another, up to four; a busy queue is asked when ten places are free (a
+///   quarter of them, where there are less than 40) or after 100 ms, so that calls are few.
+/// - Messages are deleted, given back and moved to the dead letters in batches of 10 or after 5 ms, or
+///   at once when no handler runs. Entries of a batch that fail or aren't answered are tried again.
+/// - Applied and duplicate messages are deleted.
 /// - A failed one is given back for as long as its verdict says. On FIFO it is kept and tried again
 ///   in place, and those behind it in its group are kept too: none that never failed becomes a dead
 ///   letter, and other groups go on.
 /// - One that somebody else is handling is kept and tried again in place, without counting.
-/// - On the last permitted receive a failure becomes a dead letter with its reason.
+/// - On the last permitted receive a failure becomes a dead letter with its reason. Where that has no
+///   room for it, the message is given back until the queue itself moves it, and the log tells why.
 /// - When the hold is lost, [`Lost`](crate::Lost) is raised; a message that waits is dropped without
 ///   being started.
+/// - The metrics of [`metric`](crate::metric) are recorded.
 ///
 /// Dropping the future of [`serve`](Self::serve) stops at once, as a kill does: handlers are dropped
 /// at their current await, nothing is settled, and every message comes again when its time is over.
 ///
 /// ```
 /// use std::time::Duration;
-/// use fanfare::memory::{Broker, Entry, Host, MemoryQueue, QueueSettings};
+/// use fanfare::host::Host;
+/// use fanfare::memory::{Broker, Entry, MemoryQueue, QueueSettings};
 /// use fanfare::{Handled, Message, Outcome};
 ///
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -91,6 +110,8 @@ pub struct Host<Q> {
     drain: Duration,
     judge: Judge,
     observe: Option<Observe>,
+    pulse: Option<Pulse>,
+    mutations: Vec<Mutation>,
 }
 
 /// What the verdict on a message depends on, besides its outcome.
@@ -131,6 +152,8 @@ impl<Q: Queue> Host<Q> {
                 clock: Clock::system(),
             },
             observe: None,
+            pulse: None,
+            mutations: Vec::new(),
         }
     }
 
@@ -200,6 +223,13 @@ impl<Q: Queue> Host<Q> {
     #[must_use]
     pub fn observe(mut self, observe: impl Fn(&Settled<'_>) + Send + Sync + 'static) -> Self {
         self.observe = Some(Arc::new(observe));
+        self
+    }
+
+    /// Shows what the host is doing to whoever has a clone of this.
+    #[must_use]
+    pub fn pulse(mut self, pulse: Pulse) -> Self {
+        self.pulse = Some(pulse);
         self
     }
 

@@ -39,6 +39,9 @@ pub(super) struct Job<R> {
     pub(super) action: Option<Action>,
     /// Failed attempts to settle it.
     pub(super) settle_tries: u32,
+    /// When its last try began, and what came of it.
+    pub(super) started: Instant,
+    pub(super) outcome: &'static str,
     received: Instant,
     pub(super) expires: Instant,
     /// When to extend it next.
@@ -80,6 +83,8 @@ impl<R> Job<R> {
             extending: false,
             action: None,
             settle_tries: 0,
+            started: now,
+            outcome: "",
             received: now,
             expires: now,
             beat: now,

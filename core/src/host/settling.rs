@@ -5,14 +5,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tower::Service;
 
+use super::Mutation;
 use super::calls;
 use super::job::{Action, Slot, State};
 use super::run::Run;
 use crate::port::{DeadLetter, Queue, QueueError, Received};
 use crate::{BATCH_ENTRIES, Backoff, BoxError, Message, Outcome};
 
-/// How long a deletion waits for others to go with it.
-const LINGER: Duration = Duration::from_millis(5);
 /// Pauses between tries to settle a message.
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
 /// A message is settled at least this often before that is given up, and until its time is over.
@@ -47,7 +46,7 @@ where
             // Those behind it wait until it is safe.
             Action::DeadLetter(_) => self.jobs.forget_message(slot),
         }
-        if !extending {
+        if !extending || self.host.is(Mutation::HeartbeatNotJoined) {
             self.settle_now(slot);
         }
     }
@@ -57,10 +56,7 @@ where
         let now = Instant::now();
         let Some(job) = self.jobs.get(slot) else { return };
         match job.action.clone() {
-            Some(Action::Delete) => {
-                self.deletes.push_back(slot);
-                self.delete_by.get_or_insert(now + LINGER);
-            }
+            Some(Action::Delete) => self.deletes.push(slot),
             Some(Action::Release(after)) => self.releases.push((slot, after.min(job.left(now)))),
             Some(Action::DeadLetter(reason)) => self.letters.push((slot, reason)),
             None => {}
@@ -98,6 +94,7 @@ where
                 }
                 Err(QueueError::NotHeld { .. }) => self.gone(slot),
                 Err(error) if error.is_retryable() => self.settle_later(slot, &error),
+                Err(QueueError::NoRoom { .. }) => self.leave_to_queue(slot),
                 Err(error) => self.keep_without_dead_letter(slot, &error),
             }
         }
@@ -124,6 +121,37 @@ where
         self.beat_by(beat);
     }
 
+    /// The dead letter has no room for its reason. Given back until it was received too often, it is
+    /// moved by the queue; the reason is told here, since nothing else will.
+    fn leave_to_queue(&mut self, slot: Slot) {
+        let policy = &self.host.judge.policy;
+        let Some(job) = self.jobs.get_mut(slot) else {
+            return;
+        };
+        let last = job.message.receive_count >= policy.max_receives;
+        let after = match last {
+            true => Duration::ZERO,
+            false => policy.backoff.delay(job.attempt()),
+        };
+        let reason = match (&job.action, job.outcome) {
+            // These quote what they can't read.
+            (_, "malformed" | "undecodable") | (None, _) => job.outcome,
+            (Some(Action::DeadLetter(reason)), _) => reason,
+            (Some(_), _) => "",
+        };
+        tracing::warn!(
+            consumer = %self.host.consumer,
+            message = job.message.id,
+            attempts = job.attempt(),
+            reason,
+            last,
+            "no room for the reason: the message is left to the queue's own move to its dead letters"
+        );
+        job.state = State::Running;
+        job.action = None;
+        self.leave(slot, Action::Release(after));
+    }
+
     /// Tries again after a pause, until the message's time is over.
     fn settle_later(&mut self, slot: Slot, error: &QueueError) {
         let now = Instant::now();
@@ -147,40 +175,30 @@ where
 
     /// Makes the calls that have gathered.
     pub(super) fn flush(&mut self) {
-        let due =
-            self.delete_by.is_some_and(|by| Instant::now() >= by) || self.is_idle() || self.is_stopping();
-        while self.deletes.len() >= BATCH_ENTRIES || (due && !self.deletes.is_empty()) {
-            let mut entries = Vec::new();
-            let mut receipts = 0;
-            while let Some(job) = self.deletes.front().and_then(|slot| self.jobs.get(*slot)) {
-                if receipts > 0 && receipts + 1 + job.older.len() > BATCH_ENTRIES {
-                    break;
-                }
-                receipts += 1 + job.older.len();
+        // When no handler runs, nothing comes to go with them.
+        let at_once = self.is_idle();
+        let jobs = &self.jobs;
+        let receipts = |slot: &Slot| jobs.get(*slot).map_or(0, |job| 1 + job.older.len());
+        while let Some(batch) = self.deletes.next(at_once, BATCH_ENTRIES, receipts) {
+            let entry = |slot| {
+                let job = jobs.get(slot)?;
                 let all = std::iter::once(job.receipt.clone()).chain(job.older.iter().cloned());
-                entries.extend(self.deletes.pop_front().map(|slot| (slot, all.collect())));
-            }
-            self.calls.push(calls::delete(&self.host.queue, entries));
+                Some((slot, all.collect()))
+            };
+            let entries = batch.into_iter().filter_map(entry).collect();
+            self.calls
+                .push(calls::delete(&self.host.queue, &self.meters.delete, entries));
         }
-        if self.deletes.is_empty() {
-            self.delete_by = None;
-        }
-        while !self.releases.is_empty() {
-            let part: Vec<_> = self
-                .releases
-                .drain(..self.releases.len().min(BATCH_ENTRIES))
-                .collect();
-            let jobs = &self.jobs;
+        // At shutdown all that wait are given back together.
+        let all_there = at_once || self.is_stopping();
+        while let Some(batch) = self.releases.next(all_there, BATCH_ENTRIES, |_| 1) {
             let entry = |(slot, after)| Some((slot, (jobs.get(slot)?.receipt.clone(), after)));
-            let entries = part.into_iter().filter_map(entry).collect();
-            self.calls.push(calls::release(&self.host.queue, entries));
+            let entries = batch.into_iter().filter_map(entry).collect();
+            self.calls
+                .push(calls::release(&self.host.queue, &self.meters.release, entries));
         }
-        while !self.letters.is_empty() {
-            let part: Vec<_> = self
-                .letters
-                .drain(..self.letters.len().min(BATCH_ENTRIES))
-                .collect();
-            let (jobs, consumer) = (&self.jobs, &self.host.consumer);
+        while let Some(batch) = self.letters.next(at_once, BATCH_ENTRIES, |_| 1) {
+            let consumer = &self.host.consumer;
             let entry = |(slot, reason)| {
                 let job = jobs.get(slot)?;
                 let letter = DeadLetter {
@@ -194,8 +212,12 @@ where
                 };
                 Some((slot, (received, letter)))
             };
-            let entries = part.into_iter().filter_map(entry).collect();
-            self.calls.push(calls::dead_letter(&self.host.queue, entries));
+            let entries = batch.into_iter().filter_map(entry).collect();
+            self.calls.push(calls::dead_letter(
+                &self.host.queue,
+                &self.meters.dead_letter,
+                entries,
+            ));
         }
     }
 }

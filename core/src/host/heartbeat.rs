@@ -5,8 +5,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tower::Service;
 
+use super::Mutation;
 use super::calls;
-use super::job::{Action, Slot, State};
+use super::job::{Action, Job, Slot, State};
 use super::run::Run;
 use crate::port::{Queue, QueueError};
 use crate::{BATCH_ENTRIES, BoxError, Message, Outcome};
@@ -31,7 +32,7 @@ where
         for (slot, job) in self
             .jobs
             .iter()
-            .filter(|(_, job)| job.state != State::Settling && !job.lost)
+            .filter(|(_, job)| job.state != State::Settling && !job.lost && self.is_kept(job))
         {
             if job.expires <= now {
                 over.push(slot);
@@ -64,10 +65,16 @@ where
             let rest = entries.split_off(entries.len().min(BATCH_ENTRIES));
             self.calls.push(calls::extend(
                 &self.host.queue,
+                &self.meters.extend,
                 std::mem::replace(&mut entries, rest),
             ));
         }
         self.set_beat();
+    }
+
+    /// Whether a message's time counts already.
+    fn is_kept(&self, job: &Job<Q::Receipt>) -> bool {
+        job.state == State::Running || !self.host.is(Mutation::VisibilityFromStart)
     }
 
     /// What extensions came to. A message that was to be settled meanwhile is settled now.
@@ -78,6 +85,7 @@ where
     ) {
         let now = Instant::now();
         let visibility = self.host.visibility_timeout;
+        let unjoined = self.host.is(Mutation::HeartbeatNotJoined);
         for (slot, time, result) in results {
             let Some(job) = self.jobs.get_mut(slot) else {
                 continue;
@@ -88,6 +96,7 @@ where
                 Ok(()) => {
                     job.held_for(time, called);
                     job.lost = false;
+                    self.meters.extended.increment(1);
                 }
                 Err(QueueError::NotHeld { .. }) => {}
                 Err(error) => {
@@ -96,6 +105,7 @@ where
                 }
             }
             match job.action {
+                _ if unjoined && job.state == State::Settling => {}
                 // Deleting what is done is worth a try all the same.
                 Some(Action::Delete) => self.settle_now(slot),
                 Some(_) if !lost => self.settle_now(slot),
@@ -111,7 +121,7 @@ where
         let jobs = self
             .jobs
             .iter()
-            .filter(|(_, job)| job.state != State::Settling && !job.lost);
+            .filter(|(_, job)| job.state != State::Settling && !job.lost && self.is_kept(job));
         self.beat = jobs
             .map(|(_, job)| {
                 if job.extending {

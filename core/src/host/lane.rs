@@ -1,0 +1,64 @@
+//! What waits for a batch call.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// How long an entry waits for others to go with it.
+const LINGER: Duration = Duration::from_millis(5);
+
+/// Entries on their way into batch calls of one kind.
+#[derive(Debug)]
+pub(super) struct Lane<T> {
+    entries: VecDeque<T>,
+    by: Option<Instant>,
+}
+
+impl<T> Lane<T> {
+    pub(super) fn new() -> Self {
+        Self {
+            entries: VecDeque::new(),
+            by: None,
+        }
+    }
+
+    pub(super) fn push(&mut self, entry: T) {
+        self.entries.push_back(entry);
+        self.by.get_or_insert_with(|| Instant::now() + LINGER);
+    }
+
+    /// When the first entry has waited long enough.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.by
+    }
+
+    /// The entries of the next call, if it is time for one: `limit` units are there, an entry has
+    /// waited long enough, or nothing else is to come (`at_once`). An entry alone may be over the limit.
+    pub(super) fn next(
+        &mut self,
+        at_once: bool,
+        limit: usize,
+        units: impl Fn(&T) -> usize,
+    ) -> Option<Vec<T>> {
+        let due = at_once || self.by.is_some_and(|by| Instant::now() >= by);
+        let (mut count, mut sum) = (0, 0);
+        let mut full = false;
+        for entry in &self.entries {
+            let more = units(entry);
+            if count > 0 && sum + more > limit {
+                full = true;
+                break;
+            }
+            (count, sum) = (count + 1, sum + more);
+        }
+        if count == 0 || !(due || full || sum >= limit) {
+            return None;
+        }
+        let batch = self.entries.drain(..count).collect();
+        if self.entries.is_empty() {
+            self.by = None;
+        }
+        Some(batch)
+    }
+}
