@@ -6,7 +6,9 @@
 //! feature `host` it brings the loop that serves a consumer from any queue, with `memory` the
 //! in-process broker and faults on purpose besides.
 
+mod account;
 mod app;
+mod attribute;
 mod backoff;
 mod batch;
 mod clock;
@@ -37,9 +39,11 @@ pub mod topology;
 pub mod wire;
 mod wiring;
 
+pub use account::{Account, AccountError};
 pub use app::{App, Producer};
+pub use attribute::AttributeError;
 pub use backoff::Backoff;
-pub use batch::{BATCH_ENTRIES, batches};
+pub use batch::{BATCH_ENTRIES, BatchEntry, Fill, batches};
 pub use clock::Clock;
 pub use delivery::{Context, Delivery, Undeclared};
 pub use envelope::{Envelope, EnvelopeError};

@@ -6,7 +6,10 @@ use serde_json::value::RawValue;
 use time::OffsetDateTime;
 
 use crate::envelope::{Data, Parts, extension};
-use crate::{Attribute, Attributes, Clock, Command, Envelope, Event, derived_id, is_fifo, new_id};
+use crate::{
+    Attribute, Attributes, BatchEntry, Clock, Command, Envelope, Event, derived_id, is_fifo, message_group,
+    new_id,
+};
 
 /// Where an envelope goes.
 ///
@@ -78,6 +81,38 @@ impl Outgoing {
             attributes.insert("key".to_owned(), Attribute::string(key));
         }
         attributes
+    }
+
+    /// What is sent for it, the same with every try and by every publisher.
+    ///
+    /// On FIFO the message group is made from the key, and the deduplication id from the envelope's
+    /// source and id: two processes never share one by chance, and a second try of the same event does.
+    /// On standard the group is made from the tenant.
+    ///
+    /// ```
+    /// # use fanfare::{Clock, Draft};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Posted { account: String }
+    /// # impl fanfare::Event for Posted {
+    /// #     const TYPE: &'static str = "posted";
+    /// #     const TOPIC: &'static str = "ledger.fifo";
+    /// #     fn key(&self) -> Option<std::borrow::Cow<'_, str>> { Some((&*self.account).into()) }
+    /// # }
+    /// let posted = Draft::event(&Posted { account: "17".into() })?.first("/ledger", &Clock::system());
+    /// let entry = posted.batch_entry(true);
+    /// assert_eq!(entry.group.as_deref(), Some("17"));
+    /// assert_eq!(entry, posted.batch_entry(true));
+    /// # Ok::<(), fanfare::EncodeError>(())
+    /// ```
+    pub fn batch_entry(&self, fifo: bool) -> BatchEntry {
+        let group = if fifo { &self.key } else { &self.tenant };
+        let envelope = &self.envelope;
+        BatchEntry {
+            body: envelope.to_json(),
+            attributes: self.attributes(),
+            group: group.as_deref().map(|group| message_group(group).into_owned()),
+            deduplication_id: fifo.then(|| derived_id(&[envelope.source(), envelope.id()])),
+        }
     }
 
     /// Whether it goes to a FIFO topic, where its key's order counts.

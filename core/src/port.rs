@@ -102,6 +102,14 @@ pub enum PublishError {
         /// What is wrong with the message or the destination.
         reason: String,
     },
+    /// The application has no such topic or consumer.
+    #[error("there is no {destination}: there are {}", .known.join(", "))]
+    Unknown {
+        /// What was published to.
+        destination: String,
+        /// The topics and consumers that there are.
+        known: Vec<String>,
+    },
     /// Larger than the destination takes.
     #[error("{size} bytes are more than the {limit} that {destination} takes")]
     TooLarge {

@@ -2,19 +2,13 @@
 
 use super::{Broker, BrokerError, Entry};
 use crate::port::{BoxFuture, Publish, PublishError};
-use crate::{
-    Destination, Outgoing, batches, derived_id, is_fifo, message_group, queue_name, topic_name, wire_size,
-};
+use crate::{BatchEntry, Destination, Outgoing, batches, is_fifo, queue_name, topic_name};
 
 /// The most bytes of one call to a queue.
 const QUEUE_BATCH: usize = 1024 * 1024;
 
 /// Takes envelopes to a [`Broker`]'s topics and consumers' queues, in batches of up to 10 that the
-/// destination takes at once.
-///
-/// On FIFO the message group is made from the key, and the deduplication id from the envelope's
-/// source and id: two processes never share one by chance, and a second try of the same event does.
-/// On standard the group is made from the tenant.
+/// destination takes at once ([`Outgoing::batch_entry`]).
 #[derive(Clone, Debug)]
 pub struct MemoryPublisher {
     broker: Broker,
@@ -47,7 +41,8 @@ impl MemoryPublisher {
     /// Publishes what goes to one destination.
     fn publish_to(&self, target: &Target, outgoing: &[Outgoing]) -> Vec<Result<(), PublishError>> {
         let fifo = is_fifo(target.name());
-        let entries: Vec<Entry> = outgoing.iter().map(|outgoing| entry(outgoing, fifo)).collect();
+        let entries = outgoing.iter().map(|outgoing| outgoing.batch_entry(fifo));
+        let entries: Vec<BatchEntry> = entries.collect();
         let limit = match target {
             Target::Topic(topic) => self
                 .broker
@@ -55,12 +50,9 @@ impl MemoryPublisher {
                 .map_or(QUEUE_BATCH, |settings| settings.maximum_size),
             Target::Queue(_) => QUEUE_BATCH,
         };
-        let sizes: Vec<usize> = entries
-            .iter()
-            .map(|entry| wire_size(&entry.body, &entry.attributes))
-            .collect();
+        let sizes: Vec<usize> = entries.iter().map(BatchEntry::size).collect();
         let mut results = Vec::with_capacity(entries.len());
-        let mut entries = entries.into_iter();
+        let mut entries = entries.into_iter().map(Entry::from);
         for batch in batches(sizes, limit) {
             let batch: Vec<Entry> = entries.by_ref().take(batch.len()).collect();
             let count = batch.len();
@@ -105,15 +97,15 @@ impl Target {
     }
 }
 
-fn entry(outgoing: &Outgoing, fifo: bool) -> Entry {
-    let group = if fifo { &outgoing.key } else { &outgoing.tenant };
-    let envelope = &outgoing.envelope;
-    Entry {
-        body: envelope.to_json(),
-        attributes: outgoing.attributes(),
-        group: group.as_deref().map(|group| message_group(group).into_owned()),
-        deduplication_id: fifo.then(|| derived_id(&[envelope.source(), envelope.id()])),
-        ..Entry::default()
+impl From<BatchEntry> for Entry {
+    fn from(entry: BatchEntry) -> Self {
+        Self {
+            body: entry.body,
+            attributes: entry.attributes,
+            group: entry.group,
+            deduplication_id: entry.deduplication_id,
+            ..Self::default()
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What SNS and SQS take: names, sizes, characters and attributes.
 
 use super::{BrokerError, Entry};
+use crate::attribute::{AttributeError, refused_character};
 use crate::{Attribute, Attributes, is_fifo};
 
 /// The most attributes of a message in a queue.
@@ -76,54 +77,17 @@ pub(super) fn fifo(entry: &Entry, destination: &str, content_based: bool) -> Res
 }
 
 fn attribute(name: &str, value: &Attribute) -> Result<(), BrokerError> {
-    let wrong = |reason| {
-        Err(BrokerError::Attribute {
-            name: name.to_owned(),
-            reason,
-        })
-    };
-    let lower = name.to_ascii_lowercase();
-    if !(1..=256).contains(&name.len())
-        || !name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
-        || name.starts_with('.')
-        || name.ends_with('.')
-        || name.contains("..")
-        || lower.starts_with("aws.")
-        || lower.starts_with("amazon.")
-    {
-        return wrong(
-            "a name has 1 to 256 letters, digits, `_`, `-` and single dots within, and doesn't start with `AWS.` \
-             or `Amazon.`",
-        );
-    }
-    let kind = value.data_type().split('.').next().unwrap_or_default();
-    if !["String", "Number", "Binary"].contains(&kind) || value.data_type().len() > 256 {
-        return wrong("its type is `String`, `Number` or `Binary`, perhaps with a label behind a dot");
-    }
-    match value {
-        Attribute::Binary { value } if value.is_empty() => wrong("its value is empty"),
-        Attribute::Binary { .. } => Ok(()),
-        Attribute::Text { value, .. } if value.is_empty() => wrong("its value is empty"),
-        Attribute::Text { value, .. } if kind == "Number" && value.parse::<f64>().is_err() => {
-            wrong("its value is no number")
-        }
-        Attribute::Text { value, .. } => characters(value, || format!("the attribute `{name}`")),
-    }
+    value.check(name).map_err(|error| match error {
+        AttributeError::Form { name, reason } => BrokerError::Attribute { name, reason },
+        AttributeError::Character { name, character } => BrokerError::Character {
+            place: format!("the attribute `{name}`"),
+            character,
+        },
+    })
 }
 
-/// SQS takes the characters of XML 1.0: of the controls only tab, line feed and carriage return.
 fn characters(text: &str, place: impl Fn() -> String) -> Result<(), BrokerError> {
-    let refused = |character: &char| matches!(character, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}');
-    // Nearly every body is free of them, and bytes are looked at faster than characters.
-    if !text
-        .bytes()
-        .any(|byte| byte < 0x20 && !b"\t\n\r".contains(&byte) || byte == 0xef)
-    {
-        return Ok(());
-    }
-    match text.chars().find(refused) {
+    match refused_character(text) {
         Some(character) => Err(BrokerError::Character {
             place: place(),
             character,

@@ -1,0 +1,15 @@
+//! The publisher against an AWS below the SDK that answers as each test says, on tokio's paused clock.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod attributes;
+mod aws;
+mod batches;
+mod callers;
+mod fifo;
+mod metrics;
+mod packing;
+mod results;
+mod sizes;
+mod traces;
+mod world;
