@@ -1,11 +1,10 @@
 //! The application's own attributes, which go with every message.
 
+use fanfare::port::DEAD_LETTER_ATTRIBUTE;
 use fanfare::{Attribute, AttributeError, Attributes};
 
 /// What [`Outgoing::attributes`](fanfare::Outgoing::attributes) may set.
 const ROUTING: [&str; 4] = ["type", "version", "source", "key"];
-/// Where a worker says why a message became a dead letter.
-const DEAD_LETTER: &str = "fanfare.deadletter";
 /// How many a message in a queue may have; SNS drops one with more on its way there.
 const MOST: usize = 10;
 /// How many are left for the application.
@@ -16,8 +15,8 @@ const ROOM: usize = MOST - ROUTING.len() - 1;
 /// ```
 /// use fanfare::Attribute;
 /// use fanfare_publisher::OwnAttributeError;
-/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doc.rs"));
-/// # let publisher = publisher();
+/// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doc.rs")); }
+/// # let publisher = doc::publisher();
 /// let error = publisher.attribute("type", Attribute::string("mine")).unwrap_err();
 /// assert!(matches!(error, OwnAttributeError::Taken { .. }));
 /// ```
@@ -47,7 +46,7 @@ pub enum OwnAttributeError {
 /// Adds one, if a message has room for it.
 pub(crate) fn add(own: &mut Attributes, name: String, value: Attribute) -> Result<(), OwnAttributeError> {
     value.check(&name)?;
-    if ROUTING.contains(&&*name) || name == DEAD_LETTER || own.contains_key(&name) {
+    if ROUTING.contains(&&*name) || name == DEAD_LETTER_ATTRIBUTE || own.contains_key(&name) {
         return Err(OwnAttributeError::Taken { name });
     }
     if own.len() >= ROOM {

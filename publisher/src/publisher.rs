@@ -59,8 +59,8 @@ const UPLOADS: usize = 4;
 /// #     const TYPE: &'static str = "order.placed";
 /// #     const TOPIC: &'static str = "orders";
 /// # }
-/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doc.rs"));
-/// # let config = config();
+/// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doc.rs")); }
+/// # let config = doc::config();
 ///
 /// let app = App::new("shop").producer(Producer::new("checkout").emits::<OrderPlaced>());
 /// let account = Account::new("aws", "eu-central-1", "123456789012")?;
@@ -158,8 +158,8 @@ impl Publisher {
     ///
     /// ```
     /// use fanfare::Attribute;
-    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doc.rs"));
-    /// # let mut publisher = publisher();
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doc.rs")); }
+    /// # let mut publisher = doc::publisher();
     /// for number in 1..=5 {
     ///     publisher = publisher.attribute(format!("own-{number}"), Attribute::number(number))?;
     /// }
@@ -219,8 +219,7 @@ impl Shared {
             };
             return outgoing.iter().map(|_| Err(unknown())).collect();
         };
-        let since = Instant::now();
-        let deadline = since + self.settings.deadline;
+        let deadline = Instant::now() + self.settings.deadline;
         let lane = self.lane(destination, target);
         // In what order they become ready doesn't count, in what order they are put in does.
         let ready = stream::iter(0..outgoing.len());
@@ -250,7 +249,6 @@ impl Shared {
                     put.push(Waiting {
                         parcel,
                         size,
-                        since,
                         deadline,
                         not_before: now,
                         linger_until: now + self.settings.linger,

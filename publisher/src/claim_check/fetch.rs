@@ -79,9 +79,9 @@ pub enum FetchError {
 /// [`ClaimCheck::fetch`].
 ///
 /// ```
-/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doc.rs"));
+/// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doc.rs")); }
 /// use fanfare_publisher::{ClaimCheck, FetchLayer};
-/// let layer: FetchLayer = ClaimCheck::new(&config(), "shop-bodies").fetch("billing");
+/// let layer: FetchLayer = ClaimCheck::new(&doc::config(), "shop-bodies").fetch("billing");
 /// ```
 #[derive(Clone, Debug)]
 pub struct FetchLayer {
@@ -92,14 +92,14 @@ pub struct FetchLayer {
 /// What [`FetchLayer`] makes of a service.
 ///
 /// ```
-/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doc.rs"));
+/// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doc.rs")); }
 /// use fanfare::{Message, Router};
 /// use fanfare_publisher::{ClaimCheck, Fetch};
 /// use tower::{Layer, ServiceExt};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
 /// let router = Router::new("billing").into_service().unwrap();
-/// let service: Fetch<_> = ClaimCheck::new(&config(), "shop-bodies").fetch("billing").layer(router);
+/// let service: Fetch<_> = ClaimCheck::new(&doc::config(), "shop-bodies").fetch("billing").layer(router);
 /// assert_eq!(service.oneshot(Message::new("hello")).await.unwrap().name(), "malformed");
 /// # }
 /// ```

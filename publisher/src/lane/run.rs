@@ -212,11 +212,7 @@ impl Run {
     }
 
     fn reply(&self, waiting: Waiting, result: Result<(), Failed>) {
-        let Waiting {
-            since, reply, room, ..
-        } = waiting;
-        let error = result.as_ref().err().map(|failed| failed.code.as_str());
-        metric::ended(&self.target, since.elapsed(), error);
+        let Waiting { reply, room, .. } = waiting;
         drop(room);
         // Nobody waits for it any more when the caller's future was dropped.
         let _ = reply.send(result.map_err(|failed| failed.into_error(&self.target.destination)));

@@ -14,8 +14,6 @@ use crate::target::Parcel;
 pub(crate) struct Waiting {
     pub(crate) parcel: Parcel,
     pub(crate) size: usize,
-    /// When it was given to the publisher.
-    pub(crate) since: Instant,
     /// It isn't tried again after this.
     pub(crate) deadline: Instant,
     /// It isn't sent before this,

@@ -1,7 +1,7 @@
 // What the examples of the documentation publish to: an AWS that takes everything.
 
-#[allow(dead_code)]
-fn config() -> aws_types::SdkConfig {
+#[allow(dead_code, unreachable_pub)]
+pub fn config() -> aws_types::SdkConfig {
     use aws_sdk_sns::config::{Credentials, SharedCredentialsProvider};
     use aws_smithy_runtime_api::client::http::{HttpConnectorFuture, SharedHttpConnector, http_client_fn};
     use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
@@ -25,8 +25,8 @@ fn config() -> aws_types::SdkConfig {
         .build()
 }
 
-#[allow(dead_code)]
-fn publisher() -> fanfare_publisher::Publisher {
+#[allow(dead_code, unreachable_pub)]
+pub fn publisher() -> fanfare_publisher::Publisher {
     let account = fanfare::Account::new("aws", "eu-central-1", "123456789012").unwrap();
     let topology = fanfare::App::new("shop").topology().unwrap();
     fanfare_publisher::Publisher::new(&config(), &account, &topology)
