@@ -296,7 +296,7 @@ async fn a_stale_receipt_extends_nothing() {
     let first = one(&broker, "q").await;
     advance(seconds(30)).await;
     let stale = broker.change_visibility("q", first.receipt, seconds(30));
-    assert_eq!(stale, Err(BrokerError::NotHeld("q".into())), "visible again");
+    assert_eq!(stale, Err(BrokerError::NotInFlight("q".into())), "visible again");
     let second = one(&broker, "q").await;
     let stale = broker.change_visibility("q", first.receipt, seconds(60));
     assert_eq!(stale, Err(BrokerError::NotHeld("q".into())), "received again");

@@ -143,6 +143,9 @@ async fn without_raw_delivery_the_message_comes_in_snss_notification() {
             "Subject": "hello",
             "Message": r#"{"x":1}"#,
             "Timestamp": "2023-11-14T22:13:20.045Z",
+            "SignatureVersion": "1",
+            "Signature": "bm90IHNpZ25lZA==",
+            "SigningCertURL": "urn:fanfare:not-signed",
             "MessageAttributes": {
                 "type": {"Type": "String", "Value": "a.b"},
                 "raw": {"Type": "Binary", "Value": "AP8="}

@@ -54,8 +54,8 @@ mod queue;
 mod serve;
 
 pub use broker::{
-    Broker, BrokerError, Counts, Entry, QueueSettings, Receipt, Receive, ReceivedMessage, Redrive, Redriven,
-    Sent, Subscription, SubscriptionSettings, TopicSettings,
+    Broker, BrokerError, Counts, Entry, QueueSettings, Receipt, Receive, ReceivedMessage, Redrive,
+    RedriveAllow, Redriven, Sent, Subscription, SubscriptionSettings, TopicSettings,
 };
 pub use filter::{FilterPolicy, FilterPolicyError, Scope};
 pub use publisher::MemoryPublisher;

@@ -67,7 +67,7 @@ impl MemoryQueue {
     fn error(&self, call: &'static str, error: BrokerError) -> QueueError {
         let queue = self.name.to_string();
         match error {
-            BrokerError::NotHeld(_) => QueueError::NotHeld { call, queue },
+            BrokerError::NotHeld(_) | BrokerError::NotInFlight(_) => QueueError::NotHeld { call, queue },
             BrokerError::OverLimit(_) => QueueError::Retryable {
                 call,
                 queue,

@@ -117,9 +117,12 @@ pub enum BrokerError {
     /// So many messages are in flight that no more can be received.
     #[error("`{0}` has 120000 messages in flight, the most there may be: delete or release some first")]
     OverLimit(String),
-    /// The receipt no longer holds a message: it is visible again, was received again, or is gone.
+    /// The receipt no longer holds a message: it was received again, or is gone.
     #[error("the receipt no longer holds a message of `{0}`")]
     NotHeld(String),
+    /// The receipt no longer holds its message, which is there and not in flight.
+    #[error("the message of this receipt is not in flight in `{0}`: its visibility timeout is over")]
+    NotInFlight(String),
     /// The message would be invisible for longer than 12 hours after it was received.
     #[error("`{queue}` hides a message for at most 12 h after its receive: {left:?} are left")]
     TooLong {

@@ -30,7 +30,7 @@ use crate::fault::{Fault, FaultPlan};
 pub use self::entry::{Counts, Entry, Receipt, Receive, ReceivedMessage, Sent};
 pub use self::error::BrokerError;
 pub use self::redrive::Redriven;
-pub use self::settings::{QueueSettings, Redrive, SubscriptionSettings, TopicSettings};
+pub use self::settings::{QueueSettings, Redrive, RedriveAllow, SubscriptionSettings, TopicSettings};
 pub use self::topic::Subscription;
 
 /// Topics, queues and subscriptions inside the process, with the semantics of SNS and SQS: what is

@@ -16,6 +16,9 @@ use crate::{Attributes, is_fifo};
 /// The most messages of a queue that can be in flight (SQS quotas, standard and FIFO).
 pub(super) const IN_FLIGHT_LIMIT: usize = 120_000;
 
+/// How long SQS remembers a receive's id.
+const ATTEMPT: Duration = Duration::from_secs(5 * 60);
+
 /// A message as it lies in a queue.
 #[derive(Clone, Debug)]
 pub(super) struct Stored {
@@ -39,6 +42,8 @@ pub(super) struct Stored {
     /// Of the last receive.
     receipt: u64,
     received: Instant,
+    /// Whether its visibility was changed since.
+    touched: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +76,7 @@ impl Stored {
             state: State::Visible,
             receipt: 0,
             received: sent,
+            touched: false,
         }
     }
 }
@@ -96,6 +102,8 @@ pub(super) struct Queue {
     delayed: usize,
     stamp: u64,
     expired: u64,
+    /// Receives under an id, and what they brought.
+    attempts: BTreeMap<String, (Instant, Vec<Receipt>)>,
 }
 
 /// What a receive found.
@@ -124,6 +132,7 @@ impl Queue {
             delayed: 0,
             stamp: 0,
             expired: 0,
+            attempts: BTreeMap::new(),
         }
     }
 
@@ -190,24 +199,9 @@ impl Queue {
             message.received = now;
             message.receives += 1;
             message.receives_here += 1;
-            let first_received_at = *message.first_received_at.get_or_insert(time);
-            taken.messages.push(ReceivedMessage {
-                id: message.id.to_string(),
-                receipt: Receipt {
-                    message: number,
-                    receive: message.receipt,
-                },
-                body: message.body.to_string(),
-                attributes: (*message.attributes).clone(),
-                receive_count: message.receives,
-                sent_at: message.sent_at,
-                first_received_at,
-                group: message.group.as_deref().map(str::to_owned),
-                deduplication_id: message.deduplication_id.as_deref().map(str::to_owned),
-                sequence_number: self.fifo.then_some(number),
-                dead_letter_source: message.source.as_deref().map(str::to_owned),
-                trace_header: message.trace_header.as_deref().map(str::to_owned),
-            });
+            message.touched = false;
+            message.first_received_at.get_or_insert(time);
+            taken.messages.push(message.as_received(number, self.fifo));
             self.in_flight += 1;
             self.set_timer(until, number);
         }
@@ -237,13 +231,13 @@ impl Queue {
         let held = self
             .messages
             .get_mut(&receipt.message)
-            .filter(|message| message.is_held_by(receipt));
+            .filter(|message| message.receipt == receipt.receive && message.receives > 0);
         let Some(message) = held else {
             return Err(self.not_held());
         };
         let latest = message.received + VISIBILITY_LIMIT;
         let State::InFlight(before) = message.state else {
-            return Err(self.not_held());
+            return Err(BrokerError::NotInFlight(self.name.to_string()));
         };
         if now + timeout > latest {
             let left = latest.saturating_duration_since(now);
@@ -252,6 +246,7 @@ impl Queue {
                 left,
             });
         }
+        message.touched = true;
         if timeout.is_zero() {
             self.show(receipt.message);
             return Ok(());
@@ -291,17 +286,50 @@ impl Queue {
         Some(message)
     }
 
-    /// The numbers of those that are visible or delayed, in order.
-    pub(super) fn idle(&self) -> Vec<u64> {
-        let idle = self
-            .messages
-            .iter()
-            .filter(|(_, message)| !matches!(message.state, State::InFlight(_)));
-        idle.map(|(number, _)| *number).collect()
+    /// The first message from this number on that is visible or delayed, and its number.
+    pub(super) fn idle_from(&self, number: u64) -> Option<(u64, &Stored)> {
+        let mut rest = self.messages.range(number..);
+        let idle = rest.find(|(_, message)| !matches!(message.state, State::InFlight(_)));
+        idle.map(|(number, message)| (*number, message))
     }
 
-    pub(super) fn get(&self, number: u64) -> Option<&Stored> {
-        self.messages.get(&number)
+    /// The messages of the receive of this id, hidden anew, if it was one of the last five minutes and
+    /// nothing was done with them since.
+    pub(super) fn take_again(
+        &mut self,
+        attempt: &str,
+        visibility: Duration,
+        now: Instant,
+    ) -> Option<Vec<ReceivedMessage>> {
+        self.attempts.retain(|_, (at, _)| *at + ATTEMPT > now);
+        let (_, receipts) = self.attempts.get(attempt)?;
+        let receipts = receipts.clone();
+        let untouched = |receipt: &Receipt| {
+            let message = self.messages.get(&receipt.message);
+            message.is_some_and(|message| message.is_held_by(*receipt) && !message.touched)
+        };
+        if !receipts.iter().all(untouched) {
+            return None;
+        }
+        let until = now + visibility;
+        let again = receipts.into_iter().filter_map(|receipt| {
+            let number = receipt.message;
+            let message = self.messages.get_mut(&number)?;
+            message.received = now;
+            if let State::InFlight(before) = std::mem::replace(&mut message.state, State::InFlight(until)) {
+                self.timers.remove(&(before, number));
+            }
+            let received = message.as_received(number, self.fifo);
+            self.set_timer(until, number);
+            Some(received)
+        });
+        Some(again.collect())
+    }
+
+    /// Remembers what a receive of this id brought.
+    pub(super) fn remember_attempt(&mut self, attempt: &str, received: &[ReceivedMessage], now: Instant) {
+        let receipts = received.iter().map(|message| message.receipt).collect();
+        self.attempts.insert(attempt.to_owned(), (now, receipts));
     }
 
     pub(super) fn clear(&mut self) {
@@ -401,6 +429,26 @@ impl Queue {
 }
 
 impl Stored {
+    fn as_received(&self, number: u64, fifo: bool) -> ReceivedMessage {
+        ReceivedMessage {
+            id: self.id.to_string(),
+            receipt: Receipt {
+                message: number,
+                receive: self.receipt,
+            },
+            body: self.body.to_string(),
+            attributes: (*self.attributes).clone(),
+            receive_count: self.receives,
+            sent_at: self.sent_at,
+            first_received_at: self.first_received_at.unwrap_or(self.sent_at),
+            group: self.group.as_deref().map(str::to_owned),
+            deduplication_id: self.deduplication_id.as_deref().map(str::to_owned),
+            sequence_number: fifo.then_some(number),
+            dead_letter_source: self.source.as_deref().map(str::to_owned),
+            trace_header: self.trace_header.as_deref().map(str::to_owned),
+        }
+    }
+
     fn is_held_by(&self, receipt: Receipt) -> bool {
         self.receipt == receipt.receive && matches!(self.state, State::InFlight(_))
     }

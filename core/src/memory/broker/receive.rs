@@ -44,6 +44,58 @@ impl Broker {
         }
     }
 
+    /// As [`receive`](Self::receive), under an id that the caller makes up, so that it can ask again when
+    /// the answer got lost: within 5 minutes a receive of the same id brings the same messages under the
+    /// same receipts, hidden anew, unless one of them was deleted, had its visibility changed or became
+    /// visible since. SQS has this on FIFO queues, which would keep the messages' groups shut meanwhile.
+    ///
+    /// ```
+    /// use fanfare::memory::{Broker, Entry, QueueSettings, Receive};
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), fanfare::memory::BrokerError> {
+    /// let broker = Broker::default();
+    /// broker.create_queue("billing.fifo", QueueSettings::default())?;
+    /// let (group, deduplication_id) = (Some("account-1".into()), Some("17".into()));
+    /// broker.send("billing.fifo", Entry { group, deduplication_id, ..Entry::new("order 17") })?;
+    ///
+    /// let first = broker.receive_attempt("billing.fifo", Receive::default(), "attempt-1").await?;
+    /// let again = broker.receive_attempt("billing.fifo", Receive::default(), "attempt-1").await?;
+    /// assert_eq!(first, again);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`receive`](Self::receive).
+    pub async fn receive_attempt(
+        &self,
+        queue: &str,
+        receive: Receive,
+        attempt: &str,
+    ) -> Result<Vec<ReceivedMessage>, BrokerError> {
+        check(queue, &receive)?;
+        {
+            let now = Instant::now();
+            let mut state = self.state();
+            let own = state.queue(queue, now)?;
+            let visibility = receive
+                .visibility_timeout
+                .unwrap_or(own.settings.visibility_timeout);
+            if let Some(again) = own.take_again(attempt, visibility, now) {
+                return Ok(again);
+            }
+        }
+        let received = self.receive(queue, receive).await?;
+        let now = Instant::now();
+        if !received.is_empty() {
+            self.state()
+                .queue(queue, now)?
+                .remember_attempt(attempt, &received, now);
+        }
+        Ok(received)
+    }
+
     /// What can be received now, until when to wait otherwise, and when to look again.
     fn try_receive(
         &self,

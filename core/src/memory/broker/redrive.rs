@@ -22,6 +22,11 @@ pub struct Redriven {
     /// How many were left: those in flight, those beyond the number asked for, and, without a
     /// destination, those that no queue gave up but somebody sent.
     pub left: usize,
+    /// Without a destination: of those left, how many of the ones looked at no queue gave up.
+    pub unknown: usize,
+    /// Without a destination: of those left, how many of the ones looked at came from a queue that is
+    /// gone.
+    pub homeless: usize,
 }
 
 impl Broker {
@@ -55,20 +60,23 @@ impl Broker {
             }
         }
         let mut redriven = Redriven::default();
-        for number in state.queue(dead_letter_queue, now.0)?.idle() {
-            if redriven.moved == max {
-                break;
-            }
-            let source = state
-                .queue(dead_letter_queue, now.0)?
-                .get(number)
-                .and_then(|dead| dead.source.clone());
+        let mut from = 0;
+        while redriven.moved < max
+            && let Some((number, dead)) = state.queue(dead_letter_queue, now.0)?.idle_from(from)
+        {
+            from = number + 1;
+            let source = dead.source.clone();
             let to = destination
                 .map(str::to_owned)
                 .or(source.map(|source| source.to_string()));
-            let Some(to) = to.filter(|to| state.queues.contains_key(to)) else {
+            let Some(to) = to else {
+                redriven.unknown += 1;
                 continue;
             };
+            if !state.queues.contains_key(&to) {
+                redriven.homeless += 1;
+                continue;
+            }
             let Some(dead) = state.queue(dead_letter_queue, now.0)?.remove(number) else {
                 continue;
             };

@@ -31,6 +31,8 @@ pub struct QueueSettings {
     pub maximum_size: usize,
     /// Where messages go that are received too often.
     pub redrive: Option<Redrive>,
+    /// Which queues may have this one as their dead-letter queue; all by default.
+    pub redrive_allow: RedriveAllow,
     /// FIFO: whether a message without a deduplication id is deduplicated by its body.
     pub content_based_deduplication: bool,
     /// FIFO: whether a deduplication id counts within its group rather than the queue.
@@ -44,6 +46,19 @@ pub struct Redrive {
     pub dead_letter_queue: String,
     /// How often a message can be received, 1 to 1000; the receive after that moves it.
     pub max_receive_count: u32,
+}
+
+/// Which queues may have a queue as their dead-letter queue. (A subscription's dead letters are not
+/// asked about.)
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum RedriveAllow {
+    /// All.
+    #[default]
+    All,
+    /// None.
+    Nobody,
+    /// Those of these names, 1 to 10.
+    Queues(Vec<String>),
 }
 
 /// How a topic is set up; the defaults are those of SNS.
@@ -78,6 +93,7 @@ impl Default for QueueSettings {
             receive_wait: Duration::ZERO,
             maximum_size: SIZE_LIMIT,
             redrive: None,
+            redrive_allow: RedriveAllow::default(),
             content_based_deduplication: false,
             deduplicate_by_group: false,
         }
@@ -143,6 +159,14 @@ impl QueueSettings {
             receive_wait <= WAIT_LIMIT,
         )?;
         size(queue, self.maximum_size)?;
+        if let RedriveAllow::Queues(sources) = &self.redrive_allow {
+            setting(
+                "number of source queues",
+                sources.len().to_string(),
+                "1 to 10",
+                (1..=10).contains(&sources.len()),
+            )?;
+        }
         match &self.redrive {
             Some(redrive) => setting(
                 "maximum receive count",

@@ -8,8 +8,8 @@ use super::dedup::Deduplication;
 use super::queue::Queue;
 use super::topic::Topic;
 use super::{
-    Broker, BrokerError, QueueSettings, State, Subscription, SubscriptionSettings, TopicSettings, check,
-    random_id,
+    Broker, BrokerError, QueueSettings, RedriveAllow, State, Subscription, SubscriptionSettings,
+    TopicSettings, check, random_id,
 };
 use crate::is_fifo;
 
@@ -102,6 +102,11 @@ impl Broker {
     /// The names of all queues, sorted.
     pub fn queues(&self) -> Vec<String> {
         self.state().queues.keys().cloned().collect()
+    }
+
+    /// Whether there is a queue of this name.
+    pub fn has_queue(&self, queue: &str) -> bool {
+        self.state().queues.contains_key(queue)
     }
 
     /// A queue's settings.
@@ -226,9 +231,25 @@ impl State {
 
     fn check_redrive(&self, queue: &str, settings: &QueueSettings) -> Result<(), BrokerError> {
         match &settings.redrive {
-            Some(redrive) => self.check_dead_letter_queue(queue, &redrive.dead_letter_queue),
+            Some(redrive) => {
+                self.check_dead_letter_queue(queue, &redrive.dead_letter_queue)?;
+                self.check_redrive_allow(queue, &redrive.dead_letter_queue)
+            }
             None => Ok(()),
         }
+    }
+
+    fn check_redrive_allow(&self, queue: &str, dead: &str) -> Result<(), BrokerError> {
+        let allow = self.queues.get(dead).map(|dead| &dead.settings.redrive_allow);
+        match allow {
+            Some(RedriveAllow::Nobody) => {}
+            Some(RedriveAllow::Queues(sources)) if !sources.iter().any(|source| source == queue) => {}
+            _ => return Ok(()),
+        }
+        Err(BrokerError::Parameter {
+            destination: dead.to_owned(),
+            reason: "its redrive allow policy doesn't allow this queue to have it as its dead-letter queue",
+        })
     }
 
     fn check_dead_letter_queue(&self, queue: &str, dead: &str) -> Result<(), BrokerError> {

@@ -65,6 +65,12 @@ impl Notification<'_> {
         }
         put("Message", json!(self.body));
         put("Timestamp", json!(timestamp(self.at)));
+        if self.sequence_number.is_none() {
+            // Of a FIFO topic there is no signature; this one's says that there is nobody to sign.
+            put("SignatureVersion", json!("1"));
+            put("Signature", json!("bm90IHNpZ25lZA=="));
+            put("SigningCertURL", json!("urn:fanfare:not-signed"));
+        }
         put(
             "UnsubscribeURL",
             json!(format!("urn:fanfare:unsubscribe:{}", self.subscription)),
