@@ -9,18 +9,18 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 /// A digest of a JSON value; equal values have equal digests, in every process of one build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Digest(u64);
+pub(crate) struct Digest(u64);
 
 impl Digest {
     /// Of anything that can be hashed.
-    pub(super) fn of(value: impl Hash) -> Self {
+    pub(crate) fn of(value: impl Hash) -> Self {
         let mut hasher = DefaultHasher::new();
         value.hash(&mut hasher);
         Self(hasher.finish())
     }
 
     /// Of a request's body, without the token that makes each one unique.
-    pub(super) fn of_request(body: &[u8]) -> Self {
+    pub(crate) fn of_request(body: &[u8]) -> Self {
         match serde_json::from_slice::<BTreeMap<String, Self>>(body) {
             Ok(mut members) => {
                 members.remove("ClientRequestToken");

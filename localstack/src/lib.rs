@@ -1,19 +1,37 @@
-//! DynamoDB inside the process, behind the AWS SDK's own client: nothing to install, no socket, and
-//! faults injected below the SDK, where real ones come from.
+//! Local AWS inside the process, behind the AWS SDK's own clients: SNS, SQS and DynamoDB, with
+//! nothing to install, no socket, and faults injected below the SDK, where real ones come from.
+//!
+//! [`Local`] is all of it, [`Dynamo`] the tables alone. The binary `fanfare-local` serves the same on
+//! a socket of this machine, for other languages.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> anyhow::Result<()> {
-//! use fanfare::{Clock, fault::Life};
-//! use fanfare_local::Dynamo;
+//! use fanfare_local::Local;
 //!
-//! let dynamo = Dynamo::memory(Clock::system())?;
-//! let client = dynamo.client(&Life::default()); // an aws_sdk_dynamodb::Client like any other
-//! assert!(client.list_tables().send().await?.table_names().is_empty());
+//! let local = Local::new()?;
+//! let sns = aws_sdk_sns::Client::new(&local.sdk_config()); // a client like any other
+//! let topic = sns.create_topic().name("orders").send().await?;
+//! assert_eq!(topic.topic_arn(), Some("arn:aws:sns:us-east-1:000000000000:orders"));
 //! # Ok(())
 //! # }
 //! ```
 
+mod answer;
+mod connector;
+mod digest;
 mod dynamo;
+mod faults;
+mod local;
+mod messaging;
+mod query;
+mod request;
+mod server;
+mod services;
+mod sns;
+mod sqs;
+mod sts;
 
 pub use dynamo::{Dynamo, DynamoError};
+pub use local::Local;
+pub use server::serve;

@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, VecDeque};
 use fanfare::fault::{Fault, FaultPlan};
 use serde_json::{Value, json};
 
-use super::answer::Answer;
-use super::digest::Digest;
 use super::operation::Operation;
+use crate::answer::Answer;
+use crate::digest::Digest;
 
 /// What happens to a call that reaches DynamoDB.
 #[derive(Debug)]
-pub(super) enum Twist {
+pub(crate) enum Twist {
     /// Nothing out of the ordinary.
     None,
     /// It is refused.
@@ -24,7 +24,7 @@ pub(super) enum Twist {
 
 impl Twist {
     /// Draws it for this call.
-    pub(super) fn draw(plan: &FaultPlan, call: &str, operation: Operation, body: &[u8]) -> Self {
+    pub(crate) fn draw(plan: &FaultPlan, call: &str, operation: Operation, body: &[u8]) -> Self {
         let drawn = |fault| plan.draw(call, &[fault]).is_some();
         match operation.name {
             "PutItem" | "UpdateItem" | "DeleteItem" if drawn(Fault::Conflict) => Self::Refuse(Answer::error(
@@ -45,7 +45,7 @@ impl Twist {
 const CONFLICT: &str = "Transaction is ongoing for the item";
 
 /// DynamoDB's refusal of one call too many: one of the ways it has of saying so.
-pub(super) fn throttled(plan: &FaultPlan, operation: Operation, body: &[u8]) -> Answer {
+pub(crate) fn throttled(plan: &FaultPlan, operation: Operation, body: &[u8]) -> Answer {
     const REASON: &str = "Throughput exceeds the current capacity of your table or index.";
     let (kind, message) = match plan.below(if operation.is_transaction() { 4 } else { 3 }) {
         0 => (

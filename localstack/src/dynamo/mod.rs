@@ -1,8 +1,5 @@
 //! The embedded DynamoDB and the SDK clients that reach it.
 
-mod answer;
-mod connector;
-mod digest;
 mod error;
 mod fault;
 mod folder;
@@ -13,20 +10,24 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use aws_sdk_dynamodb::config::retry::{RetryConfig, RetryPartition};
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Region, StalledStreamProtectionConfig};
-use aws_smithy_async::time::TimeSource;
 use dynoxide::Database;
 use fanfare::Clock;
 use fanfare::fault::{FaultPlan, Life};
 
-use self::connector::{Connector, Timers};
-pub use self::error::DynamoError;
-use self::fault::Earlier;
+use self::fault::{Earlier, unprocessed};
 use self::token::Tokens;
+use crate::answer::Answer;
+use crate::connector::{Connector, Now, Timers};
+use crate::services::Services;
+
+pub use self::error::DynamoError;
+pub(crate) use self::fault::{Twist, throttled};
+pub(crate) use self::operation::Operation;
 
 /// A DynamoDB inside the process. Clones share the tables.
 ///
@@ -44,7 +45,7 @@ pub struct Dynamo {
     plan: Option<FaultPlan>,
 }
 
-struct Shared {
+pub(crate) struct Shared {
     database: Database,
     clock: Clock,
     tokens: Mutex<Tokens>,
@@ -143,6 +144,14 @@ impl Dynamo {
         }
     }
 
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    pub(crate) fn plan(&self) -> Option<&FaultPlan> {
+        self.plan.as_ref()
+    }
+
     /// A client for one life of a host: when the life is over, its calls never return and change
     /// nothing more.
     pub fn client(&self, life: &Life) -> aws_sdk_dynamodb::Client {
@@ -152,7 +161,11 @@ impl Dynamo {
     /// The configuration [`client`](Self::client) is made from, to change something about it: three
     /// attempts, five seconds each, all on tokio's clock; a retry quota of its own; no signing.
     pub fn config(&self, life: &Life) -> Builder {
-        let connector = Connector::new(Arc::clone(&self.shared), self.plan.clone(), life.clone());
+        let services = Services {
+            dynamo: Arc::clone(&self.shared),
+            messaging: None,
+        };
+        let connector = Connector::new(services, self.plan.clone(), life.clone());
         aws_sdk_dynamodb::Config::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(Region::new("local"))
@@ -216,6 +229,49 @@ impl Dynamo {
     }
 }
 
+impl Shared {
+    /// Runs an operation to its end, on this thread.
+    pub(crate) fn run(&self, operation: Operation, body: &[u8]) -> Answer {
+        *self
+            .calls
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(operation.name)
+            .or_default() += 1;
+        let run = || operation.run(&self.database, body);
+        if operation.takes_token() {
+            // Held while the transaction is made, so that its repetition waits for its end.
+            let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+            tokens.once(operation.name, body, self.clock.now(), run)
+        } else {
+            run()
+        }
+    }
+
+    /// Runs an operation as the plan wills.
+    pub(crate) fn run_with(
+        &self,
+        twist: Twist,
+        plan: &FaultPlan,
+        call: &str,
+        operation: Operation,
+        body: &[u8],
+    ) -> Answer {
+        match twist {
+            Twist::None => self.run(operation, body),
+            Twist::Refuse(answer) => answer,
+            Twist::Part { done, left_out } => unprocessed(self.run(operation, &done), operation, left_out),
+            Twist::Index => {
+                let fresh = self.run(operation, body);
+                self.earlier
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .answer(plan, call, fresh)
+            }
+        }
+    }
+}
+
 /// Our clock as the database reads it.
 struct Seconds(Clock);
 
@@ -226,15 +282,5 @@ impl dynoxide::storage_backend::Clock for Seconds {
 
     fn now_unix_secs_f64(&self) -> f64 {
         Duration::from_millis(self.0.millis()).as_secs_f64()
-    }
-}
-
-/// Our clock as the SDK reads it.
-#[derive(Debug)]
-struct Now(Clock);
-
-impl TimeSource for Now {
-    fn now(&self) -> SystemTime {
-        self.0.now()
     }
 }

@@ -5,18 +5,17 @@ use dynoxide::actions::transact_write_items::TransactWriteItemsRequest;
 use dynoxide::{Database, DynoxideError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::json;
 
-use super::answer::Answer;
 use super::token::MAX_TOKEN_LENGTH;
+use crate::answer::Answer;
 
 type Run = fn(&Database, &[u8]) -> Result<Vec<u8>, DynoxideError>;
 
 /// An operation of DynamoDB.
-#[derive(Clone, Copy)]
-pub(super) struct Operation {
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Operation {
     /// Its name in the API.
-    pub(super) name: &'static str,
+    pub(crate) name: &'static str,
     run: Run,
 }
 
@@ -84,7 +83,7 @@ impl Operation {
     ///
     /// # Errors
     /// DynamoDB's answer to one that isn't there.
-    pub(super) fn of_target(target: &str) -> Result<Self, Answer> {
+    pub(crate) fn of_target(target: &str) -> Result<Self, Answer> {
         let name = target.split_once('.').map_or(target, |(_service, name)| name);
         WITH_TOKEN
             .iter()
@@ -97,14 +96,10 @@ impl Operation {
                     .chain(OPERATIONS)
                     .map(|operation| operation.name)
                     .collect();
-                Answer::error(
-                    "com.amazon.coral.service#UnknownOperationException",
-                    &format!(
-                        "the embedded DynamoDB has no operation {name:?}; it has {}",
-                        known.join(", ")
-                    ),
-                    &json!({}),
-                )
+                Answer::unknown_operation(&format!(
+                    "the embedded DynamoDB has no operation {name:?}; it has {}",
+                    known.join(", ")
+                ))
             })
     }
 

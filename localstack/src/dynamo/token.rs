@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 use dynoxide::DynoxideError;
 use serde::Deserialize;
 
-use super::answer::Answer;
-use super::digest::Digest;
+use crate::answer::Answer;
+use crate::digest::Digest;
 
 /// DynamoDB takes tokens of up to 36 characters.
 pub(super) const MAX_TOKEN_LENGTH: usize = 36;
