@@ -125,15 +125,21 @@ impl Failed {
             }
             SdkError::ServiceError(service) => {
                 let status = service.raw().status();
-                let code = service.err().code().unwrap_or("unknown");
-                let kind = match kind(code) {
-                    Some(kind) => kind,
-                    None if status.as_u16() == 429 => Kind::Throttled,
-                    // A success that makes an error is an answer that can't be read.
-                    None if status.is_server_error() || status.is_success() => Kind::Passing,
-                    None => Kind::Destination,
-                };
-                (kind, code, text(code, service.err().message()))
+                match service.err().code() {
+                    // A success that makes an error.
+                    None if status.is_success() => {
+                        (Kind::Passing, "response", "the answer can't be read".to_owned())
+                    }
+                    code => {
+                        let code = code.unwrap_or("unknown");
+                        let kind = kind(code).unwrap_or(match status.as_u16() {
+                            429 => Kind::Throttled,
+                            _ if status.is_server_error() => Kind::Passing,
+                            _ => Kind::Destination,
+                        });
+                        (kind, code, text(code, service.err().message()))
+                    }
+                }
             }
             // A request that the SDK can't even build, and whatever may be added to the enum.
             _ => (Kind::Entry, "request", "the request can't be made".to_owned()),

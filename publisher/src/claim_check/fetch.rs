@@ -81,7 +81,8 @@ pub enum FetchError {
 /// ```
 /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doc.rs")); }
 /// use fanfare_publisher::{ClaimCheck, FetchLayer};
-/// let layer: FetchLayer = ClaimCheck::new(&doc::config(), "shop-bodies").fetch("billing");
+/// # let config = doc::config();
+/// let layer: FetchLayer = ClaimCheck::new(&config, "shop-bodies").fetch("billing");
 /// ```
 #[derive(Clone, Debug)]
 pub struct FetchLayer {
@@ -99,7 +100,8 @@ pub struct FetchLayer {
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
 /// let router = Router::new("billing").into_service().unwrap();
-/// let service: Fetch<_> = ClaimCheck::new(&doc::config(), "shop-bodies").fetch("billing").layer(router);
+/// # let config = doc::config();
+/// let service: Fetch<_> = ClaimCheck::new(&config, "shop-bodies").fetch("billing").layer(router);
 /// assert_eq!(service.oneshot(Message::new("hello")).await.unwrap().name(), "malformed");
 /// # }
 /// ```

@@ -328,6 +328,7 @@ fn of_sns(form: &BTreeMap<String, String>, number: usize) -> Option<Entry> {
 fn response(call: &Call, reply: Reply) -> HttpResponse {
     let sqs = call.operation == "SendMessageBatch";
     let each = match reply {
+        Reply::Taken if call.operation == "GetTopicAttributes" => return attributes_of_topic(&[]),
         Reply::Taken => vec![One::Taken; call.entries.len()],
         Reply::Each(each) => each,
         Reply::Error(status, code) => return error(sqs, status, code),

@@ -6,6 +6,8 @@ mod attributes;
 mod aws;
 mod batches;
 mod callers;
+#[cfg(feature = "claim-check")]
+mod claim_check;
 mod fifo;
 mod metrics;
 mod packing;
