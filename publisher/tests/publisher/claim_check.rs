@@ -393,11 +393,8 @@ async fn a_pointer_leads_to_its_own_body_and_nowhere_else() {
 
     let (_, other) = published(&s3).await;
     let (path, body) = s3.bucket().objects.pop_first().unwrap();
-    for wrong in [
-        b"hello".to_vec(),
-        vec![0xff],
-        s3.bucket().objects.values().next().unwrap().clone(),
-    ] {
+    let others = s3.bucket().objects.values().next().unwrap().clone();
+    for wrong in [b"hello".to_vec(), vec![0xff], others] {
         s3.bucket().objects.insert(path.clone(), wrong);
         let pointer = [&entry, &other]
             .into_iter()

@@ -9,6 +9,7 @@ mod callers;
 #[cfg(feature = "claim-check")]
 mod claim_check;
 mod fifo;
+mod local;
 mod metrics;
 mod packing;
 mod results;
