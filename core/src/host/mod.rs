@@ -62,7 +62,7 @@ type Observe = Arc<dyn Fn(&Settled<'_>) + Send + Sync>;
 /// - There is one receive at a time while there is little to do. One that came back full while places
 ///   are free is joined by another, up to four; a busy queue is asked when ten places are free (a
 ///   quarter of them, where there are less than 40) or after 100 ms, so that calls are few.
-/// - Messages are deleted, given back and moved to the dead letters in batches of 10 or after 5 ms, or
+/// - Messages are deleted, given back and moved to the dead letters in batches of 10 or after 10 ms, or
 ///   at once when no handler runs. Entries of a batch that fail or aren't answered are tried again.
 /// - Applied and duplicate messages are deleted.
 /// - A failed one is given back for as long as its verdict says. On FIFO it is kept and tried again

@@ -63,7 +63,7 @@ impl Pulse {
     }
 
     /// Whether the last receive worked and the host goes on receiving: not before the first one came
-    /// back (20 s in an empty queue), nor since the shutdown began.
+    /// back, after 1 s at most, nor since the shutdown began.
     pub fn is_receiving(&self) -> bool {
         self.0.receiving.load(Ordering::Relaxed)
     }

@@ -22,6 +22,8 @@ use crate::outcome::What;
 use crate::port::{Queue, QueueError, Received};
 use crate::{BoxError, Failure, Lost, Message, Outcome, Verdict};
 
+/// How long a receive waits that shows whether receiving works.
+const FIRST_POLL: Duration = Duration::from_secs(1);
 /// How long settling may go on after the drain time.
 const GRACE: Duration = Duration::from_secs(4);
 /// When nothing is due.
@@ -191,8 +193,18 @@ where
         let places = places.min(self.host.kept.saturating_sub(self.jobs.len()));
         while let Some(max) = self.pollers.next(places, Instant::now()) {
             let queue = &self.host.queue;
+            // Whoever waits for it to be ready doesn't wait for a long poll.
+            let wait = match self
+                .host
+                .pulse
+                .as_ref()
+                .is_some_and(|pulse| !pulse.is_receiving())
+            {
+                true => self.host.poll.min(FIRST_POLL),
+                false => self.host.poll,
+            };
             self.calls
-                .push(calls::receive(queue, &self.meters.receive, max, self.host.poll));
+                .push(calls::receive(queue, &self.meters.receive, max, wait));
         }
     }
 

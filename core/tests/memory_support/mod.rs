@@ -145,6 +145,10 @@ pub struct Watched {
     /// How an entry of a call fails: by the call and how often it was made.
     pub fails: Arc<dyn Fn(&'static str, usize, usize) -> Fails + Send + Sync>,
     calls: Arc<Mutex<Vec<&'static str>>>,
+    /// How long a receive that brings something takes.
+    takes: Duration,
+    /// Receives under way, and the most at a time.
+    receives: Arc<Mutex<(usize, usize)>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,6 +169,8 @@ impl Watched {
             hold_extensions: Arc::new(watch::Sender::new(false)),
             fails: Arc::new(|_, _, _| Fails::No),
             calls: Arc::default(),
+            takes: Duration::ZERO,
+            receives: Arc::default(),
         }
     }
 
@@ -174,6 +180,15 @@ impl Watched {
     ) -> Self {
         self.fails = Arc::new(fails);
         self
+    }
+
+    pub fn answering_after(mut self, takes: Duration) -> Self {
+        self.takes = takes;
+        self
+    }
+
+    pub fn most_receives(&self) -> usize {
+        self.receives.lock().unwrap().1
     }
 
     pub fn calls(&self, call: &str) -> usize {
@@ -247,7 +262,17 @@ impl Queue for Watched {
                 reason: "broken".into(),
             });
         }
-        self.inner.receive(max, wait).await
+        {
+            let mut receives = self.receives.lock().unwrap();
+            receives.0 += 1;
+            receives.1 = receives.1.max(receives.0);
+        }
+        let received = self.inner.receive(max, wait).await;
+        if received.as_ref().is_ok_and(|received| !received.is_empty()) {
+            tokio::time::sleep(self.takes).await;
+        }
+        self.receives.lock().unwrap().0 -= 1;
+        received
     }
 
     async fn delete(&self, receipts: Vec<Receipt>) -> Vec<Result<(), QueueError>> {

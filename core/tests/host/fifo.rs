@@ -1,8 +1,4 @@
 //! The host keeps the order of each group on a FIFO queue, and no group holds another.
-#![cfg(feature = "memory")]
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
-
-mod memory_support;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -12,9 +8,11 @@ use fanfare::fault::{FaultPlan, Faulty, Life};
 use fanfare::memory::{Broker, MemoryQueue};
 use fanfare::port::DEAD_LETTER_ATTRIBUTE;
 use fanfare::{Advice, Failure, Message, Outcome, Router};
-use memory_support::*;
 use proptest::prelude::*;
 use tokio::time::{Instant, sleep, timeout};
+
+use crate::memory_support::*;
+use crate::service;
 
 const Q: &str = "q.fifo";
 const DLQ: &str = "q-dlq.fifo";
@@ -417,4 +415,74 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         runtime.block_on(stormy(seed, groups, each, fail))?;
     }
+
+    /// While a head backs off its followers are held: only what failed itself becomes a dead letter.
+    #[test]
+    fn no_message_that_never_failed_becomes_a_dead_letter(
+        seed in any::<u64>(),
+        groups in 1usize..4,
+        each in 1usize..12,
+        receives in 1u32..6,
+        concurrency in 1usize..8,
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(failing_heads(seed, groups, each, receives, concurrency))?;
+    }
+}
+
+/// Some messages always fail, with pauses longer than the visibility timeout; all others never do.
+async fn failing_heads(
+    seed: u64,
+    groups: usize,
+    each: usize,
+    receives: u32,
+    concurrency: usize,
+) -> Result<(), TestCaseError> {
+    fastrand::seed(seed);
+    let broker = with_queue(Q, receives);
+    let mut bad = 0;
+    for number in 0..each {
+        for group in 0..groups {
+            let fails = fastrand::u8(..100) < 30;
+            bad += usize::from(fails);
+            let body = format!("{}{number}", if fails { "bad" } else { "good" });
+            send_fifo(&broker, Q, &[(&format!("g{group}"), &body)]);
+        }
+    }
+    let done = Arc::new(Mutex::new(BTreeMap::<String, Vec<u32>>::new()));
+    let noted = done.clone();
+    let handler = move |message: Message| {
+        let number = message
+            .body
+            .strip_prefix("good")
+            .map(|number| number.parse().unwrap());
+        if let Some(number) = number {
+            noted
+                .lock()
+                .unwrap()
+                .entry(message.group.unwrap())
+                .or_default()
+                .push(number);
+        }
+        async move {
+            sleep(Duration::from_millis(fastrand::u64(0..5_000))).await;
+            let pause = seconds(fastrand::u64(0..100));
+            match number {
+                Some(_) => applied(),
+                None => Outcome::failed(None, Failure::retry_after(pause, "never")),
+            }
+        }
+    };
+    let served = host(MemoryQueue::new(broker.clone(), Q), &broker)
+        .retry(policy(receives))
+        .concurrency(concurrency)
+        .serve(service!(handler), async { broker.quiet([Q]).await.unwrap() });
+    prop_assert!(timeout(30 * DAY, served).await.is_ok(), "a group is stuck");
+    let done = done.lock().unwrap().clone();
+    prop_assert_eq!(done.values().map(Vec::len).sum::<usize>(), groups * each - bad);
+    prop_assert!(done.values().all(|numbers| numbers.is_sorted()), "{:?}", done);
+    let dead = drain(&broker, DLQ).await;
+    prop_assert_eq!(dead.len(), bad);
+    prop_assert!(dead.iter().all(|dead| dead.body.starts_with("bad")));
+    Ok(())
 }
