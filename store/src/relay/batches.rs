@@ -6,9 +6,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fanfare::port::{Publish, PublishError};
-use fanfare::{BATCH_ENTRIES, Destination, Outgoing};
+use fanfare::{BATCH_ENTRIES, Destination, Outgoing, metric};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use metrics::counter;
 use tokio::sync::{Notify, oneshot};
 
 /// Batches under way to one destination at a time.
@@ -100,6 +101,7 @@ impl Batches {
     }
 
     async fn send(&self, publish: &dyn Publish, within: Duration, batch: Batch) {
+        let count = batch.replies.len();
         let answer = tokio::time::timeout(within, publish.publish(batch.outgoing)).await;
         let mut lanes = self.lanes();
         let lane = lanes.entry(batch.destination.clone()).or_default();
@@ -114,6 +116,8 @@ impl Batches {
                 Vec::new()
             }
         };
+        let confirmed = results.iter().take(count).filter(|result| result.is_ok()).count();
+        measure(&batch.destination, confirmed, count - confirmed);
         // A batch that is answered in part is not confirmed in the other part.
         let missing = std::iter::repeat_with(|| Err(no_answer(&batch.destination)));
         for (reply, result) in batch.replies.into_iter().zip(results.into_iter().chain(missing)) {
@@ -124,6 +128,15 @@ impl Batches {
 
     fn lanes(&self) -> MutexGuard<'_, BTreeMap<Destination, Lane>> {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn measure(destination: &Destination, confirmed: usize, failed: usize) {
+    let destination = destination.to_string();
+    let published = counter!(metric::OUTBOX_PUBLISHED, metric::DESTINATION => destination.clone());
+    published.increment(confirmed as u64);
+    if failed > 0 {
+        counter!(metric::OUTBOX_FAILURES, metric::DESTINATION => destination).increment(failed as u64);
     }
 }
 

@@ -13,6 +13,7 @@ mod sweep;
 mod table;
 mod unordered;
 
+use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
 use std::pin::pin;
@@ -92,6 +93,7 @@ struct Settings {
     publish_within: Duration,
     finish_within: Duration,
     patience: Duration,
+    measure_every: Option<Duration>,
 }
 
 impl Default for Settings {
@@ -102,6 +104,7 @@ impl Default for Settings {
             publish_within: Duration::from_secs(10),
             finish_within: Duration::from_secs(10),
             patience: Duration::from_secs(120),
+            measure_every: None,
         }
     }
 }
@@ -157,6 +160,14 @@ impl Relay {
         self.set(|settings| settings.patience = patience)
     }
 
+    /// How often [`run`](Self::run) asks for its [`status`](Self::status), so that the metrics of the
+    /// outbox are recorded; never by default, since each time reads the whole index. One relay of an
+    /// application is enough for it, such as every minute.
+    #[must_use]
+    pub fn measure_every(self, pause: Duration) -> Self {
+        self.set(|settings| settings.measure_every = Some(pause))
+    }
+
     /// Publishes until `shutdown` resolves, then ends what is under way, for at most the time that
     /// [`finish_within`](Self::finish_within) gives. What is left then stays pending, for any other
     /// relay's sweep.
@@ -173,7 +184,27 @@ impl Relay {
         };
         let context = self.context();
         // It holds every future under way.
-        Box::pin(run::run(&context, &*self.publish, &mut wake, shutdown)).await;
+        let run = Box::pin(run::run(&context, &*self.publish, &mut wake, shutdown));
+        tokio::select! {
+            biased;
+            () = run => {}
+            never = self.measure() => match never {},
+        }
+    }
+
+    async fn measure(&self) -> Infallible {
+        let Some(pause) = self.settings.measure_every else {
+            return std::future::pending().await;
+        };
+        loop {
+            tokio::time::sleep(pause).await;
+            if let Err(error) = self.status().await {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "the outbox could not be measured"
+                );
+            }
+        }
     }
 
     /// Publishes, or watches [`run`](Self::run) do it, until nothing is pending; parked events don't
@@ -233,12 +264,15 @@ impl Relay {
         park::unpark(&self.context(), parked).await
     }
 
-    /// How much is pending and parked, and since when: for metrics. It reads the whole index.
+    /// How much is pending and parked, and since when. It reads the whole index, and records the metrics
+    /// of the outbox ([`metric`](fanfare::metric)).
     ///
     /// # Errors
     /// When the table can't be read.
     pub async fn status(&self) -> Result<Status, RelayError> {
-        status::status(self.table()).await
+        let status = status::status(self.table()).await?;
+        status.record();
+        Ok(status)
     }
 
     fn set(mut self, set: impl FnOnce(&mut Settings)) -> Self {

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
+use fanfare::metric;
+use metrics::gauge;
 use uuid::Uuid;
 
 use super::RelayError;
@@ -25,6 +27,15 @@ pub struct Status {
     pub oldest_unsent: Option<Duration>,
     /// Records with a parked event. [`Relay::parked`](super::Relay::parked) lists them.
     pub parked: u64,
+}
+
+impl Status {
+    pub(super) fn record(&self) {
+        let oldest = self.oldest_unsent.unwrap_or_default();
+        gauge!(metric::OUTBOX_PENDING).set(self.pending as f64);
+        gauge!(metric::OUTBOX_OLDEST).set(oldest.as_secs_f64());
+        gauge!(metric::OUTBOX_PARKED).set(self.parked as f64);
+    }
 }
 
 /// Reads the whole index.

@@ -1,7 +1,11 @@
 //! What can be seen from outside.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use fanfare::metric;
+use metrics_util::CompositeKey;
+use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use tokio::time::sleep;
 
 use crate::commit;
@@ -90,4 +94,46 @@ async fn parked_events_are_counted_apart_and_have_no_age() {
     let status = relay.status().await.unwrap();
     assert_eq!((status.pending, status.parked), (1, 2));
     assert_eq!(relay.parked().await.unwrap().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_outbox_is_measured() {
+    let recorder = DebuggingRecorder::new();
+    let _guard = metrics::set_default_local_recorder(&recorder);
+    let world = World::new().await;
+    let store = world.store();
+    let relay = store
+        .relay(world.topics.clone())
+        .measure_every(Duration::from_secs(30));
+    world.topics.answer(|_| Answer::Fail);
+    beside!(relay, {
+        commit!(store, Note(1));
+        sleep(Duration::from_secs(65)).await;
+        let values = recorded(&recorder);
+        assert_eq!(values[metric::OUTBOX_PENDING], 1.0);
+        let oldest = values[metric::OUTBOX_OLDEST];
+        assert!((55.0..=65.0).contains(&oldest), "{oldest}");
+        assert!(values[metric::OUTBOX_FAILURES] >= 1.0);
+        world.topics.answer(|_| Answer::Confirm);
+        sleep(Duration::from_secs(120)).await;
+        let values = recorded(&recorder);
+        assert_eq!(values[metric::OUTBOX_PUBLISHED], 1.0);
+        assert_eq!(
+            (values[metric::OUTBOX_PENDING], values[metric::OUTBOX_OLDEST]),
+            (0.0, 0.0)
+        );
+        assert_eq!(values[metric::OUTBOX_PARKED], 0.0);
+    });
+}
+
+/// The value of each counter and gauge; counters begin anew.
+fn recorded(recorder: &DebuggingRecorder) -> BTreeMap<String, f64> {
+    let snapshot = recorder.snapshotter().snapshot().into_vec().into_iter();
+    let value = |value| match value {
+        DebugValue::Counter(count) => count as f64,
+        DebugValue::Gauge(value) => value.into_inner(),
+        DebugValue::Histogram(_) => 0.0,
+    };
+    let by_name = |(key, _, _, found): (CompositeKey, _, _, _)| (key.key().name().to_owned(), value(found));
+    snapshot.map(by_name).collect()
 }
