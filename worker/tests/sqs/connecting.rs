@@ -1,0 +1,122 @@
+//! What a worker finds at its start.
+
+use fanfare::fault::Life;
+use fanfare::memory::QueueSettings;
+use fanfare::{App, Delivery, Event, Failure, Handled, Router, RouterService, Topology};
+use fanfare_worker::{ConnectError, SqsQueue, Worker};
+use serde::{Deserialize, Serialize};
+
+use crate::support::*;
+
+#[derive(Serialize, Deserialize)]
+struct OrderPlaced {
+    order: String,
+}
+
+impl Event for OrderPlaced {
+    const TYPE: &'static str = "order.placed";
+    const TOPIC: &'static str = "orders";
+}
+
+async fn bill(_: Delivery<OrderPlaced>) -> Result<Handled, Failure> {
+    Ok(Handled::Applied)
+}
+
+fn billing() -> (Topology, RouterService) {
+    let app = App::new("shop").consumer(Router::new("billing").on::<OrderPlaced>(bill));
+    (app.topology().unwrap(), app.services().unwrap().remove(0))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_missing_queue_is_told_by_its_name_and_with_what_to_do() {
+    let ground = Ground::new("other", 5);
+    let (topology, service) = billing();
+    let error = Worker::connect(&ground.local.sdk_config(), &topology, service)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(&error, ConnectError::NoQueue { queue } if queue == "shop-billing"),
+        "{error}"
+    );
+    assert!(error.to_string().contains("deploy"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_fails_is_told_with_its_queue_and_what_to_do() {
+    let ground = Ground::new("shop-billing", 5);
+    let config = ground.config(&Life::default(), |operation, _, _| match operation {
+        "GetQueueAttributes" => Act::Lose,
+        _ => Act::Pass,
+    });
+    let error = SqsQueue::connect(&config, "shop-billing")
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.starts_with("GetQueueAttributes on queue `shop-billing` failed"),
+        "{error}"
+    );
+    assert!(
+        error.contains("lost on the way") && error.contains("look at the network"),
+        "{error}"
+    );
+    assert_eq!(ground.count("GetQueueAttributes"), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_without_a_dead_letter_queue_is_refused() {
+    let ground = Ground::new("other", 5);
+    ground
+        .broker
+        .create_queue("shop-billing", QueueSettings::default())
+        .unwrap();
+    let (topology, service) = billing();
+    let error = Worker::connect(&ground.local.sdk_config(), &topology, service)
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("no dead-letter queue"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_consumer_of_another_application_is_refused() {
+    let ground = Ground::new("shop-billing", 5);
+    let (topology, _) = billing();
+    let stranger = Router::new("shipping").into_service().unwrap();
+    let error = Worker::connect(&ground.local.sdk_config(), &topology, stranger)
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("no consumer `shipping`"), "{error}");
+}
+
+/// The consumer expects 5 receives, the queue gives a message up after 2: the worker goes by the queue,
+/// so that the dead letter has its reason.
+#[tokio::test(start_paused = true)]
+async fn the_queue_s_own_settings_count() {
+    async fn fails(_: Delivery<OrderPlaced>) -> Result<Handled, Failure> {
+        Err(Failure::retry("the bank is closed"))
+    }
+    let ground = Ground::new("shop-billing", 2);
+    let app = App::new("shop").consumer(Router::new("billing").on::<OrderPlaced>(fails));
+    let (topology, service) = (app.topology().unwrap(), app.services().unwrap().remove(0));
+    ground.send([
+        r#"{"specversion":"1.0","id":"1","source":"/a","type":"order.placed","data":{"order":"17"}}"#,
+    ]);
+    let worker = Worker::connect(&ground.local.sdk_config(), &topology, service)
+        .await
+        .unwrap();
+    let clock = ground.broker.clock();
+    worker
+        .configure(|host| host.clock(clock))
+        .serve(ground.clone().quiet())
+        .await
+        .unwrap();
+    let letters = ground.letters().await;
+    assert_eq!(letters.len(), 1);
+    let reason = letters[0].attributes[fanfare::port::DEAD_LETTER_ATTRIBUTE]
+        .text()
+        .unwrap();
+    assert!(
+        reason.contains("the bank is closed") && reason.contains(r#""attempts":2"#),
+        "{reason}"
+    );
+}
