@@ -12,12 +12,12 @@ use aws_sdk_dynamodb::config::{
     BehaviorVersion, IdentityCache, Region, SharedCredentialsProvider, StalledStreamProtectionConfig,
 };
 use aws_types::SdkConfig;
-use fanfare::Clock;
 use fanfare::fault::{FaultPlan, Life};
 use fanfare::memory::Broker;
+use fanfare::{Account, Clock};
 
 use crate::connector::{Connector, Now, Timers};
-use crate::messaging::{Messaging, REGION};
+use crate::messaging::{ACCOUNT, Messaging, REGION};
 use crate::services::Services;
 use crate::{Dynamo, DynamoError};
 
@@ -175,6 +175,15 @@ impl Local {
     /// The configuration for a host that nobody kills.
     pub fn sdk_config(&self) -> SdkConfig {
         self.config(&Life::default())
+    }
+
+    /// The account and region that all of it lies in.
+    #[expect(
+        clippy::expect_used,
+        reason = "the parts are constants, and every example calls this"
+    )]
+    pub fn account(&self) -> Account {
+        Account::new("aws", REGION, ACCOUNT).expect("the parts are well-formed")
     }
 
     /// How often each operation reached its service, by names such as `sqs.ReceiveMessage`, retries by

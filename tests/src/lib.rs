@@ -17,4 +17,6 @@ mod prose {
     struct ChangingEvents;
     #[doc = include_str!("../../docs/guide/breaking-it-on-purpose.md")]
     struct BreakingItOnPurpose;
+    #[doc = include_str!("../../docs/guide/on-sns-and-sqs.md")]
+    struct OnSnsAndSqs;
 }

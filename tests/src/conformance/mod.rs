@@ -14,11 +14,13 @@
 mod capability;
 mod fixture;
 mod in_process;
+mod local;
 mod stage;
 mod transport;
 
 pub use capability::{Capabilities, Capability};
 pub use in_process::{InProcess, Topics};
+pub use local::{LocalInProcess, LocalOnSocket, Sdk};
 pub use stage::Stage;
 pub use transport::{Transport, World};
 

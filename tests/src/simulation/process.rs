@@ -3,21 +3,17 @@
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
-use fanfare::fault::{Faulty, Life, PanicLayer};
-use fanfare::host::Host;
-use fanfare::memory::{MemoryPublisher, MemoryQueue};
+use aws_types::SdkConfig;
+use fanfare::fault::{Life, PanicLayer};
 use fanfare::topology::Consumer;
-use fanfare::{Backoff, queue_name};
+use fanfare::{Backoff, RouterService, queue_name};
+use fanfare_worker::Worker;
 use tokio::sync::watch;
 
 use super::APP;
 use super::shop;
 use super::weather::Plans;
 use super::world::World;
-
-pub(super) fn publisher(world: &World) -> MemoryPublisher {
-    MemoryPublisher::new(world.broker.clone(), APP)
-}
 
 pub(super) fn queue_of(consumer: &Consumer) -> String {
     queue_name(APP, &consumer.name, consumer.fifo)
@@ -42,34 +38,64 @@ async fn live(
     stopped: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
     let client = world
-        .dynamo
+        .local
+        .dynamo()
         .clone()
         .with_faults(plans.tables.clone())
         .client(&life);
+    let config = world.config(&plans.queues, &life);
     let store = world.store(client.clone());
     let inbox = store.inbox();
     let parts = world.parts(plans.name, client, inbox.clone());
     let relay = store
-        .relay(Faulty::new(publisher(world), plans.queues.clone(), life.clone()))
+        .relay(world.publisher(&config))
         .sweep_every(Duration::from_secs(5))
         .backoff(Backoff::new(Duration::from_secs(1), Duration::from_secs(10)));
     let app = shop::app(&parts).map_consumers(|router| router.layer(PanicLayer::new(plans.queues.clone())));
-    let topology = app.topology()?;
-    let mut hosts = Vec::new();
+    let mut served = Vec::new();
     for service in app.services()? {
-        let Some(consumer) = topology.consumer(service.consumer()) else {
-            continue;
-        };
-        let queue = MemoryQueue::new(world.broker.clone(), queue_of(consumer));
-        let host = Host::of(Faulty::new(queue, plans.queues.clone(), life.clone()), &service)
-            .concurrency(8)
-            .clock(world.clock.clone())
-            .completed(Arc::new(inbox.clone()));
-        hosts.push(Box::pin(host.serve(service, stop(stopped.clone()))));
+        let (config, inbox, stopped) = (&config, inbox.clone(), stopped.clone());
+        served.push(Box::pin(async move {
+            let Some(worker) = connect(world, config, service, stopped.clone()).await else {
+                return Ok(());
+            };
+            let worker = worker.configure(|host| {
+                host.concurrency(8)
+                    .clock(world.clock.clone())
+                    .completed(Arc::new(inbox))
+            });
+            worker.serve(stop(stopped)).await
+        }));
     }
-    let hosts = futures_util::future::join_all(hosts);
-    tokio::join!(hosts, relay.run(stop(stopped)));
+    let served = futures_util::future::join_all(served);
+    let (served, ()) = tokio::join!(served, relay.run(stop(stopped)));
+    for served in served {
+        served?;
+    }
     Ok(())
+}
+
+/// A worker on its queue, tried until that can be asked; none when it is to stop.
+async fn connect(
+    world: &World,
+    config: &SdkConfig,
+    service: RouterService,
+    stopped: watch::Receiver<bool>,
+) -> Option<Worker> {
+    let connected = async {
+        loop {
+            match Worker::connect(config, &world.topology, service.clone()).await {
+                Ok(worker) => return worker,
+                Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "not connected"),
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    };
+    tokio::select! {
+        biased;
+        () = stop(stopped) => None,
+        worker = connected => Some(worker),
+    }
 }
 
 async fn stop(mut stopped: watch::Receiver<bool>) {

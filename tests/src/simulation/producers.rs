@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use fanfare::fault::{Faulty, Life};
+use fanfare::fault::Life;
 use fanfare::port::Publish;
 use fanfare::{Destination, Envelope, Event, Outgoing};
 use fanfare_store::IdempotencyKey;
@@ -11,7 +11,6 @@ use serde_json::json;
 
 use super::events::OrderPlaced;
 use super::model::{Order, Scenario};
-use super::process;
 use super::table::add;
 use super::weather::{Plans, Weather};
 use super::world::World;
@@ -75,7 +74,7 @@ async fn foreign(
     number: usize,
     order: &Order,
 ) -> anyhow::Result<()> {
-    let publisher = Faulty::new(process::publisher(world), plans.queues.clone(), life.clone());
+    let publisher = world.publisher(&world.config(&plans.queues, life));
     let event = json!({
         "specversion": "1.0",
         "id": number.to_string(),
@@ -103,7 +102,7 @@ async fn at_counter(
     _number: usize,
     order: &Order,
 ) -> anyhow::Result<()> {
-    let dynamo = world.dynamo.clone().with_faults(plans.tables.clone());
+    let dynamo = world.local.dynamo().clone().with_faults(plans.tables.clone());
     let store = world.store(dynamo.client(life));
     let event = placed(order);
     let body = serde_json::to_vec(&event)?;

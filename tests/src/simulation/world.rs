@@ -7,10 +7,12 @@ use std::time::{Duration, SystemTime};
 use anyhow::Context;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
-use fanfare::fault::Life;
+use aws_types::SdkConfig;
+use fanfare::fault::{FaultPlan, Life};
 use fanfare::memory::Broker;
-use fanfare::{Clock, Topology};
-use fanfare_local::Dynamo;
+use fanfare::{Account, Clock, Topology};
+use fanfare_local::{Dynamo, Local};
+use fanfare_publisher::Publisher;
 use fanfare_store::{Inbox, Relay, Store, TransactPolicy};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -24,8 +26,10 @@ use super::{RECORDS, Report, Simulation, process, producers, table};
 
 /// What the processes and producers of one run share: what survives them.
 pub(super) struct World {
-    pub(super) broker: Broker,
-    pub(super) dynamo: Dynamo,
+    /// SNS, SQS and DynamoDB, without faults.
+    pub(super) local: Local,
+    account: Account,
+    pub(super) topology: Topology,
     pub(super) clock: Clock,
     simulation: Simulation,
     provider: Provider,
@@ -48,6 +52,15 @@ impl World {
             Some(mutation) => store.mutate(mutation),
             None => store,
         }
+    }
+
+    /// What SNS and SQS are reached by in one life, under this plan.
+    pub(super) fn config(&self, plan: &FaultPlan, life: &Life) -> SdkConfig {
+        self.local.clone().with_faults(plan.clone()).config(life)
+    }
+
+    pub(super) fn publisher(&self, config: &SdkConfig) -> Publisher {
+        Publisher::new(config, &self.account, &self.topology)
     }
 
     pub(super) fn parts(&self, process: &str, client: Client, inbox: Inbox) -> Parts {
@@ -75,11 +88,9 @@ pub(super) async fn run(simulation: Simulation) -> anyhow::Result<Report> {
         simulation.calm,
     );
     let world = Arc::new(set_up(simulation, &weather, &mut random)?);
-    let observer = world.dynamo.client(&Life::new("observer"));
+    let observer = world.local.dynamo().client(&Life::new("observer"));
     prepare(&world, &observer, &scenario).await?;
     let store = world.store(observer.clone());
-    let topology = shop::app(&world.parts("observer", observer.clone(), store.inbox())).topology()?;
-    fanfare::memory::set_up(&world.broker, &topology)?;
 
     let (stop, stopped) = watch::channel(false);
     let processes: Vec<_> = weather.processes[..2]
@@ -111,7 +122,8 @@ pub(super) async fn run(simulation: Simulation) -> anyhow::Result<Report> {
 
     // This relay is never run: it only looks at the outbox.
     let mut problems = Vec::new();
-    let (redriven, restless) = quiet(&world, &topology, &store.relay(process::publisher(&world))).await?;
+    let observing = store.relay(world.publisher(&world.local.sdk_config()));
+    let (redriven, restless) = quiet(&world, &observing).await?;
     problems.extend(restless);
     stop.send_replace(true);
     for process in processes {
@@ -136,14 +148,30 @@ pub(super) async fn run(simulation: Simulation) -> anyhow::Result<Report> {
 fn set_up(simulation: Simulation, weather: &Weather, random: &mut fastrand::Rng) -> anyhow::Result<World> {
     // A Tuesday in 2025.
     let clock = Clock::tokio(SystemTime::UNIX_EPOCH + Duration::from_secs(1_750_000_000));
-    Ok(World {
-        broker: Broker::new(clock.clone(), weather.broker.clone()),
-        dynamo: Dynamo::memory(clock.clone())?,
-        provider: Provider::new(clock.clone(), random.bool()),
+    let broker = Broker::new(clock.clone(), weather.broker.clone());
+    let local = Local::of(broker, Dynamo::memory(clock.clone())?);
+    let provider = Provider::new(clock.clone(), random.bool());
+    // Few in some runs, so that postings become dead letters and are redriven; in the others
+    // nothing may ever come out of order.
+    let ledger_receives = [1_000, 1_000, 3][random.usize(0..3)];
+    let client = local.dynamo().client(&Life::new("observer"));
+    let looked_at = shop::app(&Parts {
+        process: "observer".into(),
+        inbox: Store::new(client.clone(), RECORDS).inbox(),
+        client,
+        provider: provider.clone(),
         gaps: Gaps::default(),
-        // Few in some runs, so that postings become dead letters and are redriven; in the others
-        // nothing may ever come out of order.
-        ledger_receives: [1_000, 1_000, 3][random.usize(0..3)],
+        ledger_receives,
+    });
+    let topology = looked_at.topology()?;
+    fanfare::memory::set_up(local.broker(), &topology)?;
+    Ok(World {
+        account: local.account(),
+        local,
+        topology,
+        provider,
+        gaps: Gaps::default(),
+        ledger_receives,
         clock,
         simulation,
     })
@@ -166,24 +194,21 @@ async fn prepare(world: &World, client: &Client, scenario: &Scenario) -> anyhow:
 
 /// Redrives dead letters until there are none, nothing is in a queue and nothing waits to be
 /// published. Says how many were redriven of each consumer, and what never came to rest.
-async fn quiet(
-    world: &World,
-    topology: &Topology,
-    relay: &Relay,
-) -> anyhow::Result<(BTreeMap<String, usize>, Option<Problem>)> {
+async fn quiet(world: &World, relay: &Relay) -> anyhow::Result<(BTreeMap<String, usize>, Option<Problem>)> {
     let start = Instant::now();
     let mut redriven = BTreeMap::new();
     loop {
         let mut restless = Vec::new();
-        for consumer in &topology.consumers {
+        for consumer in &world.topology.consumers {
             let queue = process::queue_of(consumer);
-            let counts = world.broker.counts(&queue)?;
+            let counts = world.local.broker().counts(&queue)?;
             if counts.total() + counts.dead > 0 {
                 restless.push(format!("{queue} has {counts:?}"));
             }
             if counts.dead > 0 {
                 let moved = world
-                    .broker
+                    .local
+                    .broker()
                     .redrive(&fanfare::dead_letter_name(&queue), None, usize::MAX)?
                     .moved;
                 *redriven.entry(consumer.name.clone()).or_default() += moved;

@@ -109,8 +109,9 @@ fn is_passing(code: &str) -> bool {
 
 /// Whether the message is no longer held, or can't be held for longer.
 fn is_gone(code: &str, message: &str) -> bool {
-    let limit = || message.contains("expired") || message.contains("Total VisibilityTimeout");
-    GONE.contains(&short(code)) || (short(code) == "InvalidParameterValue" && limit())
+    let said = ["ReceiptHandle is invalid", "expired", "Total VisibilityTimeout"];
+    let says = || said.iter().any(|said| message.contains(said));
+    GONE.contains(&short(code)) || (short(code) == "InvalidParameterValue" && says())
 }
 
 fn told(code: &str, message: Option<&str>) -> String {

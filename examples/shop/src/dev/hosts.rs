@@ -6,11 +6,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use fanfare::fault::Life;
-use fanfare::host::Host;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::queues;
 use super::world::World;
 
 /// How long a killed host is away.
@@ -49,7 +47,6 @@ impl Hosts {
             let host = Served {
                 world: Arc::clone(world),
                 consumer: consumer.name.clone(),
-                queue: queues::name(&world.topology, consumer),
                 stopped: Stopped(stopped.clone()),
             };
             running.spawn(host.run());
@@ -88,7 +85,6 @@ impl Hosts {
 struct Served {
     world: Arc<World>,
     consumer: String,
-    queue: String,
     stopped: Stopped,
 }
 
@@ -109,16 +105,27 @@ impl Served {
             .into_iter()
             .find(|service| service.consumer() == self.consumer)
             .with_context(|| format!("there is no consumer {}", self.consumer))?;
+        let worker = loop {
+            match world.worker(service.clone(), &life).await {
+                Ok(worker) => break worker,
+                // Its process would end, and be started again.
+                Err(error) => {
+                    tracing::warn!(consumer = self.consumer, error = &error as &dyn std::error::Error)
+                }
+            }
+            tokio::time::sleep(AWAY).await;
+        };
         let counters = world.counters.clone();
-        let host = Host::of(world.queue(&self.queue, &life), &service)
-            .concurrency(CONCURRENCY)
-            .poll(POLL)
-            .completed(Arc::new(deps.store.inbox()))
-            .clock(world.setup.clock.clone())
-            .observe(move |settled| counters.note(settled));
-        let served = host.serve(service, self.stopped.clone().wait());
+        let worker = worker.configure(|host| {
+            host.concurrency(CONCURRENCY)
+                .poll(POLL)
+                .completed(Arc::new(deps.store.inbox()))
+                .clock(world.setup.clock.clone())
+                .observe(move |settled| counters.note(settled))
+        });
+        let served = worker.serve(self.stopped.clone().wait());
         let relayed = relay.run(self.stopped.clone().wait());
-        tokio::join!(served, relayed);
-        Ok(())
+        let (served, ()) = tokio::join!(served, relayed);
+        Ok(served?)
     }
 }

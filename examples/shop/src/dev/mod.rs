@@ -7,7 +7,6 @@ mod hosts;
 mod options;
 mod place;
 mod progress;
-mod queues;
 mod report;
 mod shop;
 mod world;

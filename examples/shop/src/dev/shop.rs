@@ -17,10 +17,10 @@ use tokio::time::timeout;
 
 use super::audit::{Audit, Found};
 use super::counters::Counted;
+use super::faults;
 use super::hosts::Hosts;
 use super::place::Producer;
 use super::world::{Setup, World};
-use super::{faults, queues};
 use crate::item::get_order;
 use crate::tables::ORDERS;
 use crate::{Deps, Order, http};
@@ -135,11 +135,11 @@ impl Shop {
     /// # Errors
     /// As [`quiet`](Self::quiet).
     pub async fn calm(&mut self) -> anyhow::Result<()> {
-        tracing::debug!(calls = ?self.world.calls(), "the tables");
+        tracing::debug!(calls = ?self.world.calls(), "the local services");
         self.world.plan.stop();
         for queue in self.world.queues() {
             self.world
-                .broker
+                .broker()
                 .redrive(&dead_letter_name(&queue), None, usize::MAX)?;
         }
         self.quiet().await
@@ -193,8 +193,8 @@ impl Shop {
         let consumers = self.world.topology.consumers.iter();
         consumers
             .map(|consumer| {
-                let queue = queues::name(&self.world.topology, consumer);
-                let dead = self.world.broker.counts(&queue)?.dead as u64;
+                let queue = self.world.queue(consumer);
+                let dead = self.world.broker().counts(&queue)?.dead as u64;
                 Ok((
                     consumer.name.clone(),
                     self.world.counters.of(&consumer.name),
@@ -259,7 +259,7 @@ async fn quiet(world: &World) -> anyhow::Result<()> {
     let queues = world.queues();
     loop {
         let seen = world.counters.seen();
-        match timeout(PATIENCE, world.broker.quiet(&queues)).await {
+        match timeout(PATIENCE, world.broker().quiet(&queues)).await {
             Ok(empty) => empty?,
             Err(_) if world.counters.seen() == seen => anyhow::bail!(stuck(world)?),
             Err(_) => continue,
@@ -271,7 +271,7 @@ async fn quiet(world: &World) -> anyhow::Result<()> {
         }
         let mut left = 0;
         for queue in &queues {
-            left += world.broker.counts(queue)?.total();
+            left += world.broker().counts(queue)?.total();
         }
         if left == 0 && world.counters.seen() == seen {
             return Ok(());
@@ -282,7 +282,7 @@ async fn quiet(world: &World) -> anyhow::Result<()> {
 fn stuck(world: &World) -> anyhow::Result<String> {
     let mut text = format!("nothing has happened for {PATIENCE:?}, and still there are");
     for queue in world.queues() {
-        let counts = world.broker.counts(&queue)?;
+        let counts = world.broker().counts(&queue)?;
         if counts.total() > 0 {
             text.push_str(&format!(" {} messages in {queue},", counts.total()));
         }

@@ -1,4 +1,4 @@
-//! What all hosts of a run share: the tables, the broker, the mail provider, the fault plan.
+//! What all hosts of a run share: topics, queues and tables, the mail provider, the fault plan.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,18 +7,20 @@ use std::time::Duration;
 
 use anyhow::Context;
 use aws_sdk_dynamodb::Client;
-use fanfare::fault::{FaultPlan, Faulty, Life, PanicLayer};
-use fanfare::memory::{Broker, MemoryPublisher, MemoryQueue};
-use fanfare::{App, Backoff, Clock, Topology};
-use fanfare_local::Dynamo;
+use fanfare::fault::{FaultPlan, Life, PanicLayer};
+use fanfare::memory::{Broker, set_up};
+use fanfare::topology::Consumer;
+use fanfare::{Account, App, Backoff, Clock, RouterService, Topology, queue_name};
+use fanfare_local::{Dynamo, Local};
+use fanfare_publisher::Publisher;
 use fanfare_store::{Mutation, Relay, Store};
+use fanfare_worker::{ConnectError, Worker};
 use tempfile::TempDir;
 
 use super::counters::Counters;
-use super::queues;
 use crate::email::{Folder, Provider, Smtp};
 use crate::tables::{self, FANFARE};
-use crate::{Deps, NAME, app, inventory};
+use crate::{Deps, app, inventory};
 
 const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
@@ -55,11 +57,12 @@ impl Default for Setup {
 /// What all hosts share.
 pub(super) struct World {
     pub(super) setup: Setup,
-    pub(super) broker: Broker,
     pub(super) plan: FaultPlan,
     pub(super) counters: Counters,
     pub(super) topology: Topology,
-    dynamo: Dynamo,
+    /// SNS, SQS and DynamoDB, without faults.
+    local: Local,
+    account: Account,
     mail: Arc<dyn Provider>,
     mail_folder: PathBuf,
     /// Removed with the world.
@@ -86,21 +89,21 @@ impl World {
             Some(url) => Arc::new(Smtp::open(url, &mail_folder, setup.clock.clone())?),
             None => Arc::new(Folder::open(&mail_folder, setup.clock.clone())?),
         };
-        let broker = Broker::new(setup.clock.clone(), plan.clone());
-        let deps = deps(&setup, dynamo.client(&Life::default()), &mail);
+        let local = Local::of(Broker::new(setup.clock.clone(), plan.clone()), dynamo);
+        let deps = deps(&setup, local.dynamo().client(&Life::default()), &mail);
         let topology = settle_in(app(&deps)).topology()?;
         let world = Self {
             setup,
-            broker,
             plan,
             counters: Counters::default(),
             topology,
-            dynamo,
+            account: local.account(),
+            local,
             mail,
             mail_folder,
             _temporary: temporary,
         };
-        queues::create(&world.broker, &world.topology)?;
+        set_up(world.broker(), &world.topology)?;
         tables::create(&deps.dynamo).await?;
         deps.store.create_table().await?;
         deps.store.check_retention(&world.topology)?;
@@ -115,16 +118,25 @@ impl World {
 
     /// A client without faults.
     pub(super) fn client(&self) -> Client {
-        self.dynamo.client(&Life::default())
+        self.local.dynamo().client(&Life::default())
+    }
+
+    /// The topics and queues, to be looked at.
+    pub(super) fn broker(&self) -> &Broker {
+        self.local.broker()
+    }
+
+    /// SNS, SQS and DynamoDB as hosts reach them: under the fault plan, if there is one.
+    fn reached(&self) -> Local {
+        match self.setup.faults {
+            Some(_) => self.local.clone().with_faults(self.plan.clone()),
+            None => self.local.clone(),
+        }
     }
 
     /// What the services need in this life of a host.
     pub(super) fn deps_in(&self, life: &Life) -> Deps {
-        let dynamo = match self.setup.faults {
-            Some(_) => self.dynamo.clone().with_faults(self.plan.clone()),
-            None => self.dynamo.clone(),
-        };
-        deps(&self.setup, dynamo.client(life), &self.mail)
+        deps(&self.setup, self.reached().dynamo().client(life), &self.mail)
     }
 
     /// The application as it runs here, for one life of a host.
@@ -138,29 +150,31 @@ impl World {
 
     /// The relay of one life of a host.
     pub(super) fn relay(&self, deps: &Deps, life: &Life) -> Relay {
-        let publisher = MemoryPublisher::new(self.broker.clone(), NAME);
+        let config = self.reached().config(life);
         deps.store
-            .relay(Faulty::new(publisher, self.plan.clone(), life.clone()))
+            .relay(Publisher::new(&config, &self.account, &self.topology))
             .backoff(Backoff::new(Duration::from_millis(100), Duration::from_secs(2)))
     }
 
-    /// A queue as one life of a host reaches it.
-    pub(super) fn queue(&self, name: &str, life: &Life) -> Faulty<MemoryQueue> {
-        let queue = MemoryQueue::new(self.broker.clone(), name);
-        Faulty::new(queue, self.plan.clone(), life.clone())
+    /// The worker of a consumer in this life of its host.
+    pub(super) async fn worker(&self, service: RouterService, life: &Life) -> Result<Worker, ConnectError> {
+        Worker::connect(&self.reached().config(life), &self.topology, service).await
     }
 
-    /// How often each operation reached the tables.
-    pub(super) fn calls(&self) -> BTreeMap<&'static str, u64> {
-        self.dynamo.calls()
+    /// How often each operation reached its service.
+    pub(super) fn calls(&self) -> BTreeMap<String, u64> {
+        self.local.calls()
+    }
+
+    /// The name of a consumer's queue.
+    pub(super) fn queue(&self, consumer: &Consumer) -> String {
+        queue_name(&self.topology.app, &consumer.name, consumer.fifo)
     }
 
     /// The names of all consumers' queues.
     pub(super) fn queues(&self) -> Vec<String> {
         let consumers = self.topology.consumers.iter();
-        consumers
-            .map(|consumer| queues::name(&self.topology, consumer))
-            .collect()
+        consumers.map(|consumer| self.queue(consumer)).collect()
     }
 
     /// Where the mail provider keeps what it was asked for.
@@ -171,7 +185,8 @@ impl World {
     /// Deletes what has expired now and then, until dropped.
     pub(super) async fn sweep_expired(&self) {
         let pause = Duration::from_secs(20);
-        self.dynamo
+        self.local
+            .dynamo()
             .sweep_expired_until(pause, std::future::pending())
             .await;
     }
