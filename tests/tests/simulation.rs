@@ -48,11 +48,19 @@ fn every_audit_is_exact_for_odd_seeds() {
     half(1);
 }
 
-/// `FANFARE_SEED` says which one, `FANFARE_TRACE` where to write its calls.
+/// `FANFARE_SEED` says which one, `FANFARE_TRACE` where to write its calls, `FANFARE_LOG` what of its log
+/// to print (`warn`, `fanfare=debug`).
 #[test]
 fn one_seed() {
     let seed = number("FANFARE_SEED").unwrap_or(1);
-    let report = Simulation::seeded(seed).run().unwrap();
+    let run = || Simulation::seeded(seed).run().unwrap();
+    let report = match std::env::var("FANFARE_LOG") {
+        Ok(filter) => {
+            let log = tracing_subscriber::fmt().with_env_filter(filter).finish();
+            tracing::subscriber::with_default(log, run)
+        }
+        Err(_) => run(),
+    };
     println!("{report}");
     if let Ok(path) = std::env::var("FANFARE_TRACE") {
         std::fs::write(path, report.trace.join("\n")).unwrap();

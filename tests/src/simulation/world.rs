@@ -209,7 +209,8 @@ async fn quiet(world: &World, relay: &Relay) -> anyhow::Result<(BTreeMap<String,
                 let moved = world
                     .local
                     .broker()
-                    .redrive(&fanfare::dead_letter_name(&queue), None, usize::MAX)?
+                    // Named: the worker has sent them there, and no queue has given them up.
+                    .redrive(&fanfare::dead_letter_name(&queue), Some(&queue), usize::MAX)?
                     .moved;
                 *redriven.entry(consumer.name.clone()).or_default() += moved;
             }

@@ -138,9 +138,10 @@ impl Shop {
         tracing::debug!(calls = ?self.world.calls(), "the local services");
         self.world.plan.stop();
         for queue in self.world.queues() {
+            // Named, since workers send dead letters and no queue has given them up.
             self.world
                 .broker()
-                .redrive(&dead_letter_name(&queue), None, usize::MAX)?;
+                .redrive(&dead_letter_name(&queue), Some(&queue), usize::MAX)?;
         }
         self.quiet().await
     }
