@@ -10,7 +10,7 @@ use fanfare::fault::{Fault, Life};
 use http::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderValue};
 use http::{Method, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -142,11 +142,13 @@ async fn respond(
         let message = "calls are POST requests; GET /health says that the server runs";
         return Ok(response(refusal(StatusCode::METHOD_NOT_ALLOWED, message)));
     }
+    if body.size_hint().lower() > BODY as u64 {
+        return Ok(too_large());
+    }
     let body = match tokio::time::timeout(BODY_TIME, Limited::new(body, BODY).collect()).await {
         Ok(Ok(body)) => body.to_bytes(),
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
-            let message = "the request has more than 16 MiB";
-            return Ok(response(refusal(StatusCode::PAYLOAD_TOO_LARGE, message)));
+            return Ok(too_large());
         }
         Ok(Err(error)) => return Err(io::Error::other(error)),
         Err(_late) => return Err(io::ErrorKind::TimedOut.into()),
@@ -173,6 +175,11 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 fn refusal(status: StatusCode, message: &str) -> Answer {
     let error = Answer::error("com.amazon.coral.service#InvalidRequest", message, &json!({}));
     Answer { status, ..error }
+}
+
+fn too_large() -> Response<Full<Bytes>> {
+    let message = "the request has more than 16 MiB";
+    response(refusal(StatusCode::PAYLOAD_TOO_LARGE, message))
 }
 
 fn health() -> Response<Full<Bytes>> {
