@@ -26,7 +26,8 @@ async fn a_killed_hosts_calls_never_return_and_change_nothing() {
 #[tokio::test(start_paused = true)]
 async fn a_killed_hosts_long_poll_takes_nothing_more() {
     let world = world();
-    let queue = world.queue("q", &[]).await;
+    // Longer than the test: what was taken doesn't come back.
+    let queue = world.queue("q", &[("VisibilityTimeout", "600")]).await;
     let life = Life::new("host");
     let host = under(world.local.clone(), &life);
     let poll = host.sqs.receive_message().queue_url(&queue).wait_time_seconds(20);
