@@ -295,7 +295,8 @@ fn any_event() -> impl Strategy<Value = Value> {
     let optional = (
         prop::option::of(text()),
         prop::option::of(
-            "[12][0-9]{3}-0[1-9]-[012][1-8]T[01][0-9]:[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,8}[1-9])?(Z|[+-]0[0-9]:[0-5][0-9])",
+            // No offset of zero but `Z`: `+00:00` is the same moment, and written as that.
+            "[12][0-9]{3}-0[1-9]-[012][1-8]T[01][0-9]:[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,8}[1-9])?(Z|[+-]0[1-9]:[0-5][0-9])",
         ),
         prop::option::of("application/[a-z]{1,9}"),
         prop::option::of("urn:[a-z]{2,9}:[a-z0-9.]{1,20}(:[0-9]{1,4})?"),

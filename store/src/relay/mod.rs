@@ -101,7 +101,7 @@ impl Default for Settings {
         Self {
             sweep_every: Duration::from_secs(1),
             backoff: Backoff::new(Duration::from_secs(1), Duration::from_secs(60)),
-            publish_within: Duration::from_secs(10),
+            publish_within: Duration::from_secs(20),
             finish_within: Duration::from_secs(10),
             patience: Duration::from_secs(120),
             measure_every: None,
@@ -139,7 +139,7 @@ impl Relay {
         self.set(|settings| settings.backoff = backoff)
     }
 
-    /// How long a batch may take to be confirmed before it counts as failed; 10 s by default. To be
+    /// How long a batch may take to be confirmed before it counts as failed; 20 s by default. To be
     /// longer than what the publisher allows its own calls and retries.
     #[must_use]
     pub fn publish_within(self, within: Duration) -> Self {
