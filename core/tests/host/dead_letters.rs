@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use fanfare::memory::{Entry, MemoryQueue};
 use fanfare::port::{BoxFuture, Completed, DEAD_LETTER_ATTRIBUTE};
-use fanfare::{Attribute, Attributes, BoxError, DedupeKey, Failure, Message, Outcome, RetryPolicy, Verdict};
+use fanfare::{
+    Attribute, Attributes, Backoff, BoxError, DedupeKey, Failure, Message, Outcome, RetryPolicy, Verdict,
+};
 use serde_json::Value;
 
 use crate::memory_support::*;
@@ -169,7 +171,10 @@ async fn a_dead_letter_without_room_for_its_reason_is_moved_by_the_queue_itself(
     let diary = queue.diary.clone();
     let handler = |_: Message| async { Outcome::failed(None, Failure::terminal("no such account")) };
     host(queue, &broker)
-        .retry(policy(3))
+        .retry(RetryPolicy {
+            backoff: Backoff::new(1_000 * seconds(1), 1_000 * seconds(1)),
+            ..policy(3)
+        })
         .serve(service!(handler), async { broker.quiet([Q]).await.unwrap() })
         .await;
     let whats = diary.whats();
