@@ -19,7 +19,7 @@ use crate::OwnAttributeError;
 use crate::attribute;
 use crate::client::{CALL, adapted, persist};
 use crate::failed::Failed;
-use crate::lane::{Lane, Settings, Waiting};
+use crate::lane::{GivenUp, Lane, Settings, Waiting};
 use crate::target::{Parcel, Target};
 use crate::trace::Trace;
 
@@ -228,6 +228,7 @@ impl Shared {
         let mut chunks = std::pin::pin!(ready.buffered(UPLOADS).ready_chunks(chunk));
         let mut results = Vec::with_capacity(outgoing.len());
         let mut barred = Barred::default();
+        let given_up = GivenUp::default();
         while let Some(chunk) = chunks.next().await {
             let chunk = chunk.into_iter().zip(&outgoing[results.len()..]);
             let chunk: Vec<_> = chunk
@@ -254,6 +255,7 @@ impl Shared {
                         linger_until: now + self.settings.linger,
                         tries: 0,
                         alone: false,
+                        given_up: given_up.clone(),
                         reply,
                         room,
                     });

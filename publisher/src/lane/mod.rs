@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::target::Target;
 use run::Run;
-pub(crate) use waiting::Waiting;
+pub(crate) use waiting::{GivenUp, Waiting};
 
 /// How a destination is sent to.
 #[derive(Clone, Copy, Debug)]

@@ -78,7 +78,14 @@ impl Run {
     fn take(&mut self, entries: Vec<Waiting>) {
         let mut entries = Some(entries);
         while let Some(more) = entries {
-            more.into_iter().for_each(|waiting| self.line.push(waiting));
+            for waiting in more {
+                match group(self.target.fifo, &waiting) {
+                    Some(group) if waiting.given_up.contains(group) => {
+                        self.reply(waiting, Err(Failed::behind()));
+                    }
+                    _ => self.line.push(waiting),
+                }
+            }
             entries = self.source.try_recv().ok();
         }
     }
@@ -198,14 +205,19 @@ impl Run {
         }
     }
 
-    /// An entry isn't tried any more. On FIFO what waits behind it in its group isn't either: it is for
-    /// whoever published them to try again, in order.
+    /// An entry isn't tried any more. On FIFO what waits behind it in its group isn't either, nor what its
+    /// caller has yet to put in: it is for whoever published them to try again, in order.
     fn give_up(&mut self, waiting: Waiting, failed: Failed) {
         let group = group(self.target.fifo, &waiting).map(str::to_owned);
         let wanted = !waiting.reply.is_closed();
+        let group = group.filter(|_| wanted);
+        if let Some(group) = &group {
+            waiting.given_up.insert(group);
+        }
         self.reply(waiting, Err(failed));
-        if let Some(group) = group.filter(|_| wanted) {
+        if let Some(group) = group {
             for behind in self.line.of_group(&group) {
+                behind.given_up.insert(&group);
                 self.reply(behind, Err(Failed::behind()));
             }
         }

@@ -1,6 +1,7 @@
 //! What waits to be sent to one destination, and which of it goes next.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use fanfare::Fill;
 use fanfare::port::PublishError;
@@ -8,6 +9,27 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::Instant;
 
 use crate::target::Parcel;
+
+/// The groups of one caller's envelopes of which one was given up. Those of its later ones that come into
+/// the line after that may not go either, or they would overtake it. Clones are the same.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct GivenUp(Arc<Mutex<BTreeSet<String>>>);
+
+impl GivenUp {
+    pub(super) fn insert(&self, group: &str) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(group.to_owned());
+    }
+
+    pub(super) fn contains(&self, group: &str) -> bool {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(group)
+    }
+}
 
 /// An entry on its way.
 #[derive(Debug)]
@@ -24,6 +46,8 @@ pub(crate) struct Waiting {
     pub(crate) tries: u32,
     /// Goes without others: the call it was in was refused, and it may be why.
     pub(crate) alone: bool,
+    /// Shared with the others of its caller's.
+    pub(crate) given_up: GivenUp,
     pub(crate) reply: oneshot::Sender<Result<(), PublishError>>,
     /// Its place among those that the publisher takes at once, until it has its result.
     pub(crate) room: OwnedSemaphorePermit,

@@ -101,6 +101,29 @@ async fn what_is_behind_one_that_was_given_up_is_given_back_too() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_waits_for_room_behind_one_that_was_given_up_is_given_back_too() {
+    for count in [2, 3] {
+        fastrand::seed(1);
+        let aws = Aws::new(|call| match call.entries[0].body.contains("first") {
+            true => Reply::Error(503, "ServiceUnavailable"),
+            false => Reply::Taken,
+        });
+        let mut outgoing = vec![posted("a", "first")];
+        outgoing.extend((1..count).map(|_| posted("a", "later")));
+        outgoing.push(posted("b", "other"));
+        let results = publisher(&aws).room(1).publish(outgoing).await;
+        let reason = results[0].as_ref().unwrap_err().to_string();
+        assert!(reason.contains("ServiceUnavailable"), "{reason}");
+        for behind in &results[1..count] {
+            let reason = behind.as_ref().unwrap_err().to_string();
+            assert!(reason.contains("an earlier message of its group"), "{reason}");
+        }
+        assert!(results[count].is_ok(), "other groups go on");
+        assert_eq!(aws.taken().len(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_that_is_refused_for_good_holds_nothing_back() {
     let aws = Aws::new(|call| {
         let each = call
