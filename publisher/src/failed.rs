@@ -130,6 +130,11 @@ impl Failed {
                     None if status.is_success() => {
                         (Kind::Passing, "response", "the answer can't be read".to_owned())
                     }
+                    // AWS names what it refuses: this is of a proxy or a gateway on the way.
+                    None if status.is_client_error() && status.as_u16() != 429 => {
+                        let reason = format!("status {} without a code of AWS", status.as_u16());
+                        (Kind::Passing, "unknown", reason)
+                    }
                     code => {
                         let code = code.unwrap_or("unknown");
                         let kind = kind(code).unwrap_or(match status.as_u16() {
@@ -179,20 +184,24 @@ fn kind(code: &str) -> Option<Kind> {
     // SQS writes some with a prefix, as in `AWS.SimpleQueueService.BatchRequestTooLong`.
     let code = code.rsplit(['.', '#']).next().unwrap_or(code);
     let code = code.strip_suffix("Exception").unwrap_or(code);
-    // Signatures and tokens are wrong while a clock is, or credentials are being changed: no reason to
-    // give up an event.
-    const PASSING: [&str; 11] = [
+    // Signatures, keys and tokens are wrong while a clock is, or credentials are being changed: no reason
+    // to give up an event.
+    const PASSING: [&str; 15] = [
         "ExpiredToken",
+        "IncompleteSignature",
         "InternalError",
         "InternalFailure",
         "InternalServerError",
+        "InvalidClientTokenId",
         "InvalidSignature",
+        "MissingAuthenticationToken",
         "RequestExpired",
         "RequestTimeTooSkewed",
         "RequestTimeout",
         "ServiceUnavailable",
         "SignatureDoesNotMatch",
         "Unavailable",
+        "UnrecognizedClient",
     ];
     const THROTTLED: [&str; 6] = [
         "BandwidthLimitExceeded",

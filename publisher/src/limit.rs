@@ -22,8 +22,10 @@ const ATTRIBUTE: &str = "MaximumMessageSize";
 const SURE: usize = TOPIC / fanfare::BATCH_ENTRIES;
 /// For so long nothing is asked after the question failed, so that not everyone waits for an answer.
 const PAUSE: Duration = Duration::from_secs(1);
+/// And for so long after it was refused, as without the permission, which may yet be given.
+const REFUSED: Duration = Duration::from_secs(60);
 
-/// A topic's limit, read once, when it is first needed.
+/// A topic's limit, read when it is first needed, and kept.
 #[derive(Debug, Default)]
 pub(crate) struct TopicLimit {
     known: OnceLock<usize>,
@@ -40,7 +42,8 @@ impl TopicLimit {
     /// The limit for a message of this size.
     ///
     /// # Errors
-    /// It is larger than the default, and what the topic takes can't be read just now.
+    /// It is larger than the default, and what the topic takes can't be read just now. When it may not be
+    /// read, the default holds for a minute.
     pub(crate) async fn of(&self, client: &Client, arn: &str, size: usize) -> Result<usize, Failed> {
         if size <= SURE || self.known.get().is_some() {
             return Ok(self.known());
@@ -59,18 +62,22 @@ impl TopicLimit {
                     failure
                 }
                 Err(failure) => {
-                    // Kept, so that it is said once.
                     tracing::warn!(
                         topic = arn,
                         reason = failure.code,
                         default = TOPIC,
                         "the topic's {ATTRIBUTE} can't be read (allow sns:GetTopicAttributes): the default is taken"
                     );
-                    return Ok(*self.known.get_or_init(|| TOPIC));
+                    *failed = Some((Instant::now() + REFUSED, failure.clone()));
+                    failure
                 }
             },
         };
-        if size <= TOPIC { Ok(TOPIC) } else { Err(failure) }
+        if size <= TOPIC || !failure.is_passing() {
+            Ok(TOPIC)
+        } else {
+            Err(failure)
+        }
     }
 }
 

@@ -72,6 +72,8 @@ pub(crate) enum Reply {
     Each(Vec<One>),
     /// The call fails with this status and code.
     Error(u16, &'static str),
+    /// The call fails with this status and no code, as a proxy's answers do.
+    Status(u16),
     /// The topic's attributes.
     Attributes(Vec<(&'static str, String)>),
     /// No connection.
@@ -333,6 +335,7 @@ fn response(call: &Call, reply: Reply) -> HttpResponse {
         Reply::Each(each) => each,
         Reply::Error(status, code) => return error(sqs, status, code),
         Reply::Attributes(attributes) => return attributes_of_topic(&attributes),
+        Reply::Status(status) => return with(status, "<html>no</html>".to_owned()),
         Reply::Garbage => return with(200, "{<".to_owned()),
         reply => unreachable!("{reply:?}"),
     };

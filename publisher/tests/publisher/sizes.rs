@@ -151,6 +151,22 @@ async fn without_the_permission_to_ask_the_default_holds() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_permission_to_ask_that_comes_later_is_found_within_a_minute() {
+    let aws = Aws::new(|call| match call.operation.as_str() {
+        "GetTopicAttributes" if call.at < Duration::from_secs(30) => Reply::Error(403, "AuthorizationError"),
+        "GetTopicAttributes" => topic_of(QUEUE),
+        _ => Reply::Taken,
+    });
+    let publisher = publisher(&aws);
+    let large = || of_size(placed, TOPIC + 1);
+    assert!(one(&publisher, large()).await.is_err());
+    tokio::time::sleep(Duration::from_secs(59)).await;
+    assert!(one(&publisher, large()).await.is_err(), "not asked again yet");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    one(&publisher, large()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn while_the_limit_cannot_be_read_only_what_needs_it_waits() {
     let aws = Aws::new(|call| match call.operation.as_str() {
         "GetTopicAttributes" if call.at < Duration::from_secs(2) => Reply::Error(503, "ServiceUnavailable"),
