@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use super::audit::{Audit, Found};
 use super::counters::Counted;
 use super::faults;
-use super::hosts::Hosts;
+use super::hosts::{AWAY, Hosts};
 use super::place::Producer;
 use super::world::{Setup, World};
 use crate::item::get_order;
@@ -56,9 +56,8 @@ impl Shop {
             let order = get_order(ORDERS.name, &item)?;
             earlier.insert(order.id.clone(), order);
         }
-        let life = Life::new("republish");
         let republished = match world.setup.data {
-            Some(_) => world.relay(&world.deps_in(&life), &life).republish().await?,
+            Some(_) => republish(&world).await?,
             None => 0,
         };
         let hosts = Hosts::start(&world);
@@ -249,6 +248,17 @@ impl Shop {
     pub async fn close(self) -> anyhow::Result<()> {
         self.hosts.stop().await
     }
+}
+
+/// Publishes again what an earlier process's queues took along, as a host that may be killed: begun anew
+/// then, and what is published twice is handled once.
+async fn republish(world: &World) -> anyhow::Result<u64> {
+    let (republished, _kills) = Life::restart("republish", AWAY, |life| async move {
+        let relay = world.relay(&world.deps_in(&life), &life);
+        relay.republish().await
+    })
+    .await;
+    Ok(republished?)
 }
 
 /// Work is a message in a queue until its handling is committed, and then an event in the outbox until
