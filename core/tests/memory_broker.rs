@@ -530,6 +530,8 @@ async fn a_redrive_leaves_what_is_in_flight_and_what_has_no_source() {
     assert_eq!((redriven.moved, redriven.left), (1, 1));
     broker.delete("q-dlq", held.receipt).unwrap();
     assert_eq!(bodies(&receive(&broker, "other", 10).await), ["1", "2"]);
+    let error = broker.redrive("q-dlq", Some("q-dlq"), 1).unwrap_err();
+    assert_eq!(error, BrokerError::RedriveToItself("q-dlq".into()));
     let error = broker.redrive("other", None, 1).unwrap_err();
     assert_eq!(error, BrokerError::NoDeadLetterQueue("other".into()));
 }

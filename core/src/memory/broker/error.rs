@@ -137,4 +137,7 @@ pub enum BrokerError {
     /// The queue is nobody's dead-letter queue.
     #[error("`{0}` is the dead-letter queue of no other queue, so that there is nothing to redrive")]
     NoDeadLetterQueue(String),
+    /// A redrive whose destination is its source, which would never end.
+    #[error("`{0}` can't be redriven to itself: name another destination")]
+    RedriveToItself(String),
 }

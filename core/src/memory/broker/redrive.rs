@@ -36,7 +36,8 @@ impl Broker {
     ///
     /// # Errors
     /// There is no such queue, it is no queue's dead-letter queue (SQS knows no redrive of a
-    /// subscription's), or the destination is of the other kind.
+    /// subscription's), or the destination is of the other kind
+    /// or the same queue.
     pub fn redrive(
         &self,
         dead_letter_queue: &str,
@@ -51,6 +52,9 @@ impl Broker {
         }
         if let Some(destination) = destination {
             state.queue(destination, now.0)?;
+            if destination == dead_letter_queue {
+                return Err(BrokerError::RedriveToItself(dead_letter_queue.to_owned()));
+            }
             if is_fifo(destination) != is_fifo(dead_letter_queue) {
                 return Err(BrokerError::MixedKinds {
                     from: format!("the dead-letter queue `{dead_letter_queue}`"),
