@@ -60,8 +60,12 @@ impl Run {
 
     /// Works until nothing more comes and all have their result.
     pub(super) async fn run(mut self) {
-        while self.open || !self.line.is_empty() || !self.calls.is_empty() {
+        loop {
             let wake = self.start();
+            // Only now: what nobody waits for any more is gone.
+            if !self.open && self.line.is_empty() && self.calls.is_empty() {
+                return;
+            }
             tokio::select! {
                 biased;
                 Some(call) = self.calls.next() => self.ended(call),

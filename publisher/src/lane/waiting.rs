@@ -121,8 +121,8 @@ impl Line {
         let mut chosen = Vec::new();
         let mut left = Vec::new();
         let mut full = false;
-        let mut wake = self.first_deadline();
-        let mut sooner = |at: Instant| wake = Some(wake.map_or(at, |wake| wake.min(at)));
+        let mut wake = None;
+        let mut sooner = |at: Instant| wake = Some(wake.map_or(at, |wake: Instant| wake.min(at)));
         let mut barred: BTreeSet<&str> = self.under_way.iter().map(String::as_str).collect();
         let mut due = all;
         for (index, (_, waiting)) in self.waiting.iter().enumerate() {
@@ -171,10 +171,14 @@ impl Line {
         for index in &chosen {
             sooner(self.waiting[*index].1.linger_until);
         }
-        for index in left.into_iter().rev() {
-            self.waiting.remove(index);
+        if !left.is_empty() {
+            for index in left.into_iter().rev() {
+                self.waiting.remove(index);
+            }
+            self.first_deadline = self.waiting.iter().map(|(_, waiting)| waiting.deadline).min();
         }
-        Next::Wait(wake)
+        // Not of those who don't wait any more.
+        Next::Wait(wake.into_iter().chain(self.first_deadline()).min())
     }
 
     /// No deadline is before this.

@@ -1,5 +1,7 @@
 //! Callers that go, and callers that wait.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use fanfare::port::Publish;
@@ -150,4 +152,36 @@ async fn nothing_is_nothing() {
     let aws = Aws::taking();
     assert!(publisher(&aws).publish(Vec::new()).await.is_empty());
     assert!(aws.calls().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lane_of_which_all_callers_and_clones_have_gone_ends() {
+    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let panics = panics_here();
+    let aws = Aws::taking();
+    for stays in [Duration::from_secs(1), Duration::from_secs(10)] {
+        // In the second round it goes at its deadline, before the lane looks at that.
+        let publisher = publisher(&aws).linger(Duration::from_secs(20));
+        assert!(timeout(stays, one(&publisher, placed("gone"))).await.is_err());
+        assert_eq!(tasks(), 1);
+        drop(publisher);
+        sleep(Duration::from_millis(10)).await;
+        assert_eq!(tasks(), 0, "{stays:?}");
+    }
+    assert_eq!(panics.load(Ordering::Relaxed), 0);
+    assert!(aws.calls().is_empty());
+}
+
+/// Counts the panics on this thread, also those of tasks that nobody joins.
+fn panics_here() -> Arc<AtomicUsize> {
+    let panics = Arc::new(AtomicUsize::new(0));
+    let (counted, here) = (Arc::clone(&panics), std::thread::current().id());
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if std::thread::current().id() == here {
+            counted.fetch_add(1, Ordering::Relaxed);
+        }
+        before(panic);
+    }));
+    panics
 }
