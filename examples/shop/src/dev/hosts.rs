@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use fanfare::fault::Life;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use super::world::World;
 
@@ -113,7 +114,9 @@ impl Served {
                     tracing::warn!(consumer = self.consumer, error = &error as &dyn std::error::Error)
                 }
             }
-            tokio::time::sleep(AWAY).await;
+            if timeout(AWAY, self.stopped.clone().wait()).await.is_ok() {
+                return Ok(());
+            }
         };
         let counters = world.counters.clone();
         let worker = worker.configure(|host| {
@@ -123,8 +126,16 @@ impl Served {
                 .clock(world.setup.clock.clone())
                 .observe(move |settled| counters.note(settled))
         });
-        let served = worker.serve(self.stopped.clone().wait());
-        let relayed = relay.run(self.stopped.clone().wait());
+        // The relay goes last: the worker's last handlers still emit.
+        let (end, ended) = oneshot::channel::<()>();
+        let served = async {
+            let served = worker.serve(self.stopped.clone().wait()).await;
+            drop(end);
+            served
+        };
+        let relayed = relay.run(async {
+            let _ = ended.await;
+        });
         let (served, ()) = tokio::join!(served, relayed);
         Ok(served?)
     }
