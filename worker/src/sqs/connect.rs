@@ -54,26 +54,30 @@ impl RedrivePolicy {
 
 /// The client that receives: one attempt, long enough for a long poll, and a retry quota of its own,
 /// so that a queue that can't be polled doesn't use up what settling needs.
-fn receive_client(config: &SdkConfig) -> Client {
+fn receive_client(config: &SdkConfig, queue: &str) -> Client {
     let timeouts = TimeoutConfig::builder()
         .operation_attempt_timeout(RECEIVE_ATTEMPT)
+        // What isn't said here is taken from the application's, and may be shorter than a long poll.
+        .disable_operation_timeout()
+        .disable_read_timeout()
         .build();
     let builder = builder(config)
         .retry_config(RetryConfig::disabled())
-        .retry_partition(RetryPartition::custom("fanfare-receive").build())
+        .retry_partition(RetryPartition::custom(format!("fanfare-receive {queue}")).build())
         .timeout_config(timeouts);
     Client::from_conf(builder.build())
 }
 
-/// The client for all other calls.
-fn settle_client(config: &SdkConfig) -> Client {
+/// The client for all other calls. Each queue has a retry quota of its own.
+fn settle_client(config: &SdkConfig, queue: &str) -> Client {
     let timeouts = TimeoutConfig::builder()
         .operation_attempt_timeout(ATTEMPT)
         .operation_timeout(OPERATION)
+        .disable_read_timeout()
         .build();
     let builder = builder(config)
         .retry_config(RetryConfig::standard().with_max_attempts(3))
-        .retry_partition(RetryPartition::custom("fanfare-settle").build())
+        .retry_partition(RetryPartition::custom(format!("fanfare-settle {queue}")).build())
         .timeout_config(timeouts);
     Client::from_conf(builder.build())
 }
@@ -98,7 +102,7 @@ impl SqsQueue {
     /// # Errors
     /// The queue isn't there, a call is refused or fails, or its redrive policy can't be read.
     pub async fn connect(config: &SdkConfig, queue_name: &str) -> Result<Self, ConnectError> {
-        let settle = settle_client(config);
+        let settle = settle_client(config, queue_name);
         let url = queue_url(&settle, queue_name, None).await?;
         let names = [
             QueueAttributeName::VisibilityTimeout,
@@ -129,7 +133,7 @@ impl SqsQueue {
             visibility: Duration::from_secs(visibility),
             max_receives,
             dead_letters,
-            receive: receive_client(config),
+            receive: receive_client(config, queue_name),
             settle,
             time: config.time_source().unwrap_or_default(),
             copied: Copied::default(),

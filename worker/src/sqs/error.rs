@@ -7,7 +7,7 @@ use fanfare::port::QueueError;
 
 /// Codes of errors that pass although SQS calls them the caller's: throttles, and credentials that are
 /// being renewed.
-const PASSING: [&str; 12] = [
+const PASSING: [&str; 19] = [
     "RequestThrottled",
     "Throttling",
     "ThrottlingException",
@@ -18,8 +18,15 @@ const PASSING: [&str; 12] = [
     "OverLimit",
     "InternalError",
     "ServiceUnavailable",
+    "RequestTimeout",
+    "RequestTimeoutException",
     "ExpiredToken",
+    "ExpiredTokenException",
     "RequestExpired",
+    "InvalidClientTokenId",
+    "UnrecognizedClientException",
+    "IncompleteSignature",
+    "MissingAuthenticationToken",
 ];
 
 /// Codes of a receipt that no longer holds its message.
@@ -191,6 +198,13 @@ mod tests {
     fn the_services_faults_and_throttles_are_retried_and_senders_are_not() {
         assert!(entry(false, "InternalError", "").is_retryable());
         assert!(entry(true, "AWS.SimpleQueueService.RequestThrottled", "").is_retryable());
+        for code in [
+            "ExpiredTokenException",
+            "RequestTimeout",
+            "UnrecognizedClientException",
+        ] {
+            assert!(entry(true, code, "").is_retryable(), "{code}");
+        }
         assert!(!entry(true, "InvalidMessageContents", "").is_retryable());
         assert!(FAILED.missing().is_retryable());
     }

@@ -1,10 +1,17 @@
 //! What a worker finds at its start.
 
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aws_smithy_runtime_api::client::http::{HttpClient, HttpConnectorSettings, http_client_fn};
+use aws_smithy_types::timeout::TimeoutConfig;
 use fanfare::fault::Life;
 use fanfare::memory::QueueSettings;
+use fanfare::port::Queue;
 use fanfare::{App, Delivery, Event, Failure, Handled, Router, RouterService, Topology};
 use fanfare_worker::{ConnectError, SqsQueue, Worker};
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use crate::support::*;
 
@@ -118,5 +125,34 @@ async fn the_queue_s_own_settings_count() {
     assert!(
         reason.contains("the bank is closed") && reason.contains(r#""attempts":2"#),
         "{reason}"
+    );
+}
+
+/// An application's own timeouts, made for short calls, would end every long poll.
+#[tokio::test(start_paused = true)]
+async fn timeouts_of_the_application_do_not_cut_long_polls() {
+    let ground = Ground::new("q", 5);
+    let config = ground.local.sdk_config();
+    let timeouts = TimeoutConfig::builder()
+        .operation_timeout(Duration::from_secs(3))
+        .operation_attempt_timeout(Duration::from_secs(2))
+        .read_timeout(Duration::from_secs(1));
+    let inner = config.http_client().unwrap();
+    let read_timeouts = Arc::<Mutex<Vec<Option<Duration>>>>::default();
+    let seen = read_timeouts.clone();
+    let client = http_client_fn(move |settings: &HttpConnectorSettings, components| {
+        seen.lock().unwrap().push(settings.read_timeout());
+        inner.http_connector(settings, components)
+    });
+    let config = config.into_builder().http_client(client);
+    let config = config.timeout_config(timeouts.build()).build();
+    let queue = SqsQueue::connect(&config, "q").await.unwrap();
+    let start = Instant::now();
+    assert!(queue.receive(1, seconds(20)).await.unwrap().is_empty());
+    assert_eq!(start.elapsed(), seconds(20));
+    let read_timeouts = read_timeouts.lock().unwrap();
+    assert!(
+        !read_timeouts.is_empty() && read_timeouts.iter().all(Option::is_none),
+        "{read_timeouts:?}"
     );
 }
