@@ -8,7 +8,8 @@ use crate::{Clock, Handled, Message, Outcome, RetryPolicy, Verdict};
 ///
 /// Before a handler's failure becomes a dead letter, the inbox is asked once: a repeat that raced
 /// with the first handling may have failed on the state that the first one advanced, and is then a
-/// duplicate. When the inbox can't be asked, the message is retried rather than given up.
+/// duplicate. When the inbox can't be asked, the message is retried rather than given up; on its last
+/// permitted receive it is held for that, since the queue would move it without a reason.
 ///
 /// Returns the outcome, changed to a duplicate if that is what it was, and the verdict.
 ///
@@ -36,15 +37,16 @@ pub async fn settle(
     let (Some(key), Some(completed)) = (&outcome.key, completed) else {
         return (outcome, verdict);
     };
-    let retry = Verdict::Retry {
-        after: policy.backoff.delay(message.receive_count),
-    };
     match completed.completed(key).await {
         Ok(true) => (Outcome::handled(outcome.key, Handled::Duplicate), Verdict::Delete),
         Ok(false) => (outcome, verdict),
         Err(error) => {
             tracing::warn!(consumer = %key.consumer, event = %key.id, %error, "the inbox can't be read");
-            (outcome, retry)
+            let after = policy.backoff.delay(message.receive_count);
+            match message.receive_count < policy.max_receives {
+                true => (outcome, Verdict::Retry { after }),
+                false => (outcome, Verdict::Hold { after }),
+            }
         }
     }
 }

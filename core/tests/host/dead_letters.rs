@@ -131,6 +131,40 @@ async fn a_failure_of_what_the_inbox_has_completed_is_a_duplicate() {
     }
 }
 
+/// An inbox that can't be asked for a while.
+struct Unreadable(tokio::time::Instant);
+
+impl Completed for Unreadable {
+    fn completed<'a>(&'a self, _: &'a DedupeKey) -> BoxFuture<'a, Result<bool, BoxError>> {
+        let back = self.0 <= tokio::time::Instant::now();
+        Box::pin(async move {
+            back.then_some(false)
+                .ok_or_else(|| "no route to the table".into())
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_inbox_can_not_be_asked_no_message_is_moved_without_its_reason() {
+    let broker = with_queue(Q, 2);
+    send(&broker, Q, ["a"]);
+    let handler = |_: Message| async {
+        let key = DedupeKey::new("c", "/s", "1");
+        Outcome::failed(Some(key), Failure::terminal("an illegal step"))
+    };
+    host(MemoryQueue::new(broker.clone(), Q), &broker)
+        .retry(policy(2))
+        .completed(Arc::new(Unreadable(tokio::time::Instant::now() + seconds(100))))
+        .serve(service!(handler), async { broker.quiet([Q]).await.unwrap() })
+        .await;
+    let dead = drain(&broker, "q-dlq").await;
+    let reason = dead[0].attributes[DEAD_LETTER_ATTRIBUTE].text().unwrap();
+    assert!(
+        reason.contains("an illegal step") && reason.contains(r#""attempts":2"#),
+        "{reason}"
+    );
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_poison_job_that_crashes_the_process_still_reaches_the_dead_letter_queue() {
     let broker = with_queue(Q, 3);
