@@ -81,6 +81,20 @@ impl DeadLetter {
         fits.then_some(attributes)
     }
 
+    /// The reason as far as it may be logged: up to the first colon, since causes behind it can quote
+    /// the payload.
+    ///
+    /// ```
+    /// use fanfare::port::DeadLetter;
+    /// let reason = r#"the data can't be read: invalid type: string "4000 1234""#;
+    /// let letter = DeadLetter { reason: reason.into(), consumer: "billing".into(), attempts: 1 };
+    /// assert_eq!(letter.summary(), "the data can't be read");
+    /// ```
+    pub fn summary(&self) -> &str {
+        let line = self.reason.split(": ").next().unwrap_or_default();
+        &line[..line.floor_char_boundary(REASON)]
+    }
+
     /// The reason, cut, and without the two characters that SQS refuses and JSON doesn't escape.
     fn short_reason(&self) -> String {
         let end = self.reason.floor_char_boundary(REASON);

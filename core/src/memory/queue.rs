@@ -129,7 +129,10 @@ impl MemoryQueue {
                 let message = &received.message.id;
                 tracing::warn!(
                     queue = &*self.name,
+                    consumer = letter.consumer,
                     message,
+                    attempts = letter.attempts,
+                    reason = letter.summary(),
                     "a dead letter has no room for its reason, and goes without"
                 );
                 received.message.attributes.clone()

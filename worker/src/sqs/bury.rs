@@ -11,8 +11,11 @@ use super::message::{SqsReceipt, values};
 use super::{DeadLetters, SqsQueue};
 use crate::mutation::Mutation;
 
+/// Bytes left free of what SQS takes: how it counts an attribute's name, type and value is described
+/// and not specified, and a dead letter that is refused for a few bytes is refused for ever.
+const SLACK: usize = 1024;
 /// Bytes of all messages of one call.
-const BATCH_BYTES: usize = 1024 * 1024;
+const BATCH_BYTES: usize = 1024 * 1024 - SLACK;
 
 type Letter = (Received<SqsReceipt>, DeadLetter);
 
@@ -85,12 +88,17 @@ impl SqsQueue {
     ) -> Result<Attributes, QueueError> {
         let message = &received.message;
         let now = self.inner.time.now();
-        match letter.attributes(message, now, dead.maximum_size) {
+        // Of a queue for small messages the slack is a smaller part.
+        let limit = dead.maximum_size - SLACK.min(dead.maximum_size / 4);
+        match letter.attributes(message, now, limit) {
             Some(attributes) => Ok(attributes),
             None if self.inner.fifo => {
                 tracing::warn!(
                     queue = &*self.inner.name,
+                    consumer = letter.consumer,
                     message = message.id,
+                    attempts = letter.attempts,
+                    reason = letter.summary(),
                     "a dead letter has no room for its reason, and goes without"
                 );
                 Ok(message.attributes.clone())
@@ -163,9 +171,6 @@ impl SqsQueue {
         let receipts = copied.iter().map(|index| letters[*index].0.receipt.clone());
         let deleted = self.delete(receipts.collect()).await;
         for (index, deleted) in copied.iter().zip(deleted) {
-            if !deleted.as_ref().is_err_and(QueueError::is_retryable) {
-                self.inner.copied.remove(&letters[*index].0.message.id);
-            }
             results[*index] = deleted;
         }
     }

@@ -1,4 +1,4 @@
-//! Dead letters that are copied and not yet deleted.
+//! Dead letters that are copied.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -6,8 +6,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// How many are remembered; what is forgotten has a second copy at worst.
 const MOST: usize = 1_000;
 
-/// The ids of messages whose copy lies in the dead-letter queue while their deletion failed so far: to
-/// be deleted, and not copied once more.
+/// The ids of messages whose copy lies in the dead-letter queue: to be deleted, and not copied once
+/// more. One stays when its deletion worked, since a call that is cut off tells nobody; SQS never uses
+/// an id again.
 #[derive(Debug, Default)]
 pub(crate) struct Copied(Mutex<VecDeque<String>>);
 
@@ -22,10 +23,6 @@ impl Copied {
             ids.pop_front();
         }
         ids.push_back(id.to_owned());
-    }
-
-    pub(crate) fn remove(&self, id: &str) {
-        self.ids().retain(|copied| copied != id);
     }
 
     fn ids(&self) -> MutexGuard<'_, VecDeque<String>> {

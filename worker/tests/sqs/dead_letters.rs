@@ -209,6 +209,37 @@ async fn what_is_copied_is_not_copied_again_when_only_its_deletion_failed() {
     assert_eq!((ground.count("SendMessageBatch"), ground.dead()), (1, 2));
 }
 
+/// A call that is cut off between two batches tells nobody what it did.
+#[tokio::test(start_paused = true)]
+async fn what_a_call_that_was_cut_off_copied_and_deleted_is_not_copied_again() {
+    let ground = Ground::new("q", 5);
+    ground.send(["a", "b"].map(|body| body.repeat(600_000)));
+    let queue = ground
+        .connect_with(|operation, nth, _| match (operation, nth) {
+            ("SendMessageBatch", 2) => Act::Late(seconds(60)),
+            _ => Act::Pass,
+        })
+        .await;
+    let mut received = Vec::new();
+    while received.len() < 2 {
+        received.extend(queue.receive(10, Duration::ZERO).await.unwrap());
+    }
+    let first = received[0].message.body.clone();
+    let letters: Vec<_> = received
+        .into_iter()
+        .map(|received| (received.clone(), letter(&received)))
+        .collect();
+    assert!(
+        timeout(seconds(3), queue.dead_letter(letters.clone()))
+            .await
+            .is_err()
+    );
+    let results = queue.dead_letter(letters).await;
+    assert!(results.iter().all(Result::is_ok), "{results:?}");
+    let copies = ground.letters().await;
+    assert_eq!(copies.iter().filter(|dead| dead.body == first).count(), 1);
+}
+
 /// A batch of copies may have 1 MiB, counted in bytes.
 #[tokio::test(start_paused = true)]
 async fn copies_stay_within_the_bytes_of_a_batch() {
@@ -279,6 +310,17 @@ async fn on_fifo_a_message_is_dead_lettered_redriven_and_dead_lettered_again_wit
 async fn on_fifo_a_dead_letter_without_room_for_its_reason_goes_without() {
     let ground = Ground::new("q.fifo", 5);
     ground.send(["x".repeat(1024 * 1024)]);
+    let queue = ground.connect().await;
+    let results = bury(&queue, 1).await;
+    assert!(results[0].is_ok(), "{results:?}");
+    assert!(ground.letters().await[0].attributes.is_empty());
+}
+
+/// SQS's way of counting isn't known to the byte.
+#[tokio::test(start_paused = true)]
+async fn a_dead_letter_that_would_fit_to_the_byte_goes_without_its_reason() {
+    let ground = Ground::new("q.fifo", 5);
+    ground.send(["x".repeat(1024 * 1024 - 1000)]);
     let queue = ground.connect().await;
     let results = bury(&queue, 1).await;
     assert!(results[0].is_ok(), "{results:?}");
