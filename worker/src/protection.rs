@@ -25,8 +25,9 @@ const EXPIRES: u64 = 20;
 const RENEW: Duration = Duration::from_secs(EXPIRES * 60 / 2);
 /// How long there must have been no work before it is ended: the agent limits how often it is asked.
 const IDLE: Duration = Duration::from_secs(30);
-/// The pause after a call that failed.
+/// The pause after a call that failed, doubled each time up to the most.
 const AGAIN: Duration = Duration::from_secs(15);
+const AGAIN_MOST: Duration = Duration::from_secs(600);
 /// How long one call may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// The most bytes of an answer.
@@ -65,28 +66,45 @@ impl Protection {
     pub(crate) async fn run(&self, pulse: &Pulse) -> Infallible {
         loop {
             pulse.until_busy(true).await;
-            loop {
-                let pause = match self.set(true).await {
-                    true => RENEW,
-                    false => AGAIN,
-                };
-                tokio::select! {
-                    biased;
-                    () = idle(pulse) => break,
-                    () = sleep(pause) => {}
-                }
+            if self.keep(pulse).await {
+                self.end(pulse).await;
             }
-            self.end(pulse).await;
+        }
+    }
+
+    /// Switches it on and renews it until there was no work for a while; says whether it ever was on.
+    async fn keep(&self, pulse: &Pulse) -> bool {
+        let (mut was_on, mut again) = (false, AGAIN);
+        // One for all rounds: a pause between calls may be shorter than it.
+        let mut idle = pin!(idle(pulse));
+        loop {
+            let pause = match self.set(true).await {
+                true => {
+                    (was_on, again) = (true, AGAIN);
+                    RENEW
+                }
+                false => {
+                    let pause = again;
+                    again = longer(again);
+                    pause
+                }
+            };
+            tokio::select! {
+                biased;
+                () = &mut idle => return was_on,
+                () = sleep(pause) => {}
+            }
         }
     }
 
     /// Ends it, once more after a failure, unless there is work again.
     async fn end(&self, pulse: &Pulse) {
+        let mut again = AGAIN;
         while !self.set(false).await {
             tokio::select! {
                 biased;
                 () = pulse.until_busy(true) => return,
-                () = sleep(AGAIN) => {}
+                () = sleep(again) => again = longer(again),
             }
         }
     }
@@ -140,6 +158,10 @@ impl Protection {
             None => Err(status.to_string().into()),
         }
     }
+}
+
+fn longer(pause: Duration) -> Duration {
+    (pause * 2).min(AGAIN_MOST)
 }
 
 /// Resolves when the host had no message in hand for a while.

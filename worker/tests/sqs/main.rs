@@ -6,5 +6,6 @@ mod dead_letters;
 mod hosting;
 #[cfg(feature = "mutations")]
 mod mutations;
+mod protection;
 mod queue;
 mod support;
