@@ -75,7 +75,8 @@ struct DeadLetters {
 }
 
 impl SqsQueue {
-    /// How long a received message is hidden, as the queue is set up.
+    /// How long a received message is hidden, as the queue was set up when it was connected; each
+    /// receive asks for it.
     pub fn visibility_timeout(&self) -> Duration {
         self.inner.visibility
     }
@@ -177,6 +178,8 @@ impl Queue for SqsQueue {
         let request = request
             .queue_url(&self.inner.url)
             .max_number_of_messages(max)
+            // What the host goes by, whatever the queue's setting became since.
+            .visibility_timeout(seconds_up(self.inner.visibility))
             .wait_time_seconds(seconds_up(wait.min(WAIT)))
             .message_attribute_names("All")
             .set_message_system_attribute_names(Some(message::asked()));

@@ -62,6 +62,11 @@ async fn a_message_comes_with_all_that_it_has() {
     assert_eq!(&*message.queue, "shop-billing");
     let asked = &ground.requests("ReceiveMessage")[0];
     assert_eq!(asked["MessageAttributeNames"], json!(["All"]));
+    assert_eq!(
+        asked["VisibilityTimeout"],
+        json!(30),
+        "a changed setting changes no running worker"
+    );
 }
 
 #[tokio::test(start_paused = true)]
