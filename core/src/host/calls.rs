@@ -22,11 +22,27 @@ type Results = Entries<Result<(), QueueError>>;
 pub(super) enum Called<R> {
     /// With how many it had asked for.
     Received(usize, Result<Vec<Received<R>>, QueueError>),
-    /// Each with the time it was extended by, and when that call was made.
-    Extended(Vec<(Slot, Duration, Result<(), QueueError>)>, Instant),
+    /// With when that call was made.
+    Extended(Vec<Extended>, Instant),
     Deleted(Results),
     Released(Results),
     DeadLettered(Results),
+}
+
+/// A receipt to be extended by a time.
+pub(super) struct Extension<R> {
+    pub(super) slot: Slot,
+    pub(super) generation: u64,
+    pub(super) receipt: R,
+    pub(super) time: Duration,
+}
+
+/// What one came to.
+pub(super) struct Extended {
+    pub(super) slot: Slot,
+    pub(super) generation: u64,
+    pub(super) time: Duration,
+    pub(super) result: Result<(), QueueError>,
 }
 
 pub(super) type Call<R> = BoxFuture<'static, Called<R>>;
@@ -53,20 +69,26 @@ pub(super) fn receive<Q: Queue>(
 pub(super) fn extend<Q: Queue>(
     queue: &Arc<Q>,
     meters: &CallMeters,
-    entries: Entries<(Q::Receipt, Duration)>,
+    extensions: Vec<Extension<Q::Receipt>>,
 ) -> Call<Q::Receipt> {
     let (queue, meters) = (queue.clone(), meters.clone());
     Box::pin(async move {
         let called = Instant::now();
-        let times: Vec<Duration> = entries.iter().map(|(_, (_, time))| *time).collect();
-        let (slots, entries) = entries.into_iter().unzip();
+        let (mut slots, mut entries, mut asked) = (Vec::new(), Vec::new(), Vec::new());
+        for extension in extensions {
+            slots.push(extension.slot);
+            asked.push((extension.generation, extension.time));
+            entries.push((extension.receipt, extension.time));
+        }
         let call = queue.extend(entries);
         let results = results("extend", &*queue, &meters, slots, TIMEOUT, call).await;
-        let results = results
-            .into_iter()
-            .zip(times)
-            .map(|((slot, result), time)| (slot, time, result));
-        Called::Extended(results.collect(), called)
+        let extended = |((slot, result), (generation, time))| Extended {
+            slot,
+            generation,
+            time,
+            result,
+        };
+        Called::Extended(results.into_iter().zip(asked).map(extended).collect(), called)
     })
 }
 

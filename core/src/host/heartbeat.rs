@@ -1,13 +1,11 @@
 //! Keeping what is in hand: one heartbeat for all.
 
-use std::time::Duration;
-
 use tokio::time::Instant;
 use tower::Service;
 
 use super::Mutation;
-use super::calls;
-use super::job::{Action, Job, Slot, State};
+use super::calls::{self, Extended, Extension};
+use super::job::{Action, Job, State};
 use super::run::Run;
 use crate::port::{Queue, QueueError};
 use crate::{BATCH_ENTRIES, BoxError, Message, Outcome};
@@ -59,7 +57,12 @@ where
                 continue;
             }
             job.extending = true;
-            entries.push((slot, (job.receipt.clone(), time)));
+            entries.push(Extension {
+                slot,
+                generation: job.generation,
+                receipt: job.receipt.clone(),
+                time,
+            });
         }
         while !entries.is_empty() {
             let rest = entries.split_off(entries.len().min(BATCH_ENTRIES));
@@ -78,21 +81,23 @@ where
     }
 
     /// What extensions came to. A message that was to be settled meanwhile is settled now.
-    pub(super) fn extended(
-        &mut self,
-        results: Vec<(Slot, Duration, Result<(), QueueError>)>,
-        called: Instant,
-    ) {
+    pub(super) fn extended(&mut self, results: Vec<Extended>, called: Instant) {
         let now = Instant::now();
         let visibility = self.host.visibility_timeout;
         let unjoined = self.host.is(Mutation::HeartbeatNotJoined);
-        for (slot, time, result) in results {
+        for extended in results {
+            let Extended {
+                slot, time, result, ..
+            } = extended;
             let Some(job) = self.jobs.get_mut(slot) else {
                 continue;
             };
             job.extending = false;
-            let lost = matches!(result, Err(QueueError::NotHeld { .. }));
+            // Received again meanwhile, it has another receipt, and a time of its own.
+            let current = extended.generation == job.generation;
+            let lost = current && matches!(result, Err(QueueError::NotHeld { .. }));
             match result {
+                _ if !current => {}
                 Ok(()) => {
                     job.held_for(time, called);
                     job.lost = false;

@@ -22,6 +22,8 @@ pub(super) type Slot = u64;
 pub(super) struct Job<R> {
     pub(super) message: Message,
     pub(super) receipt: R,
+    /// Counts its receipts: what came of an older one says nothing about this one.
+    pub(super) generation: u64,
     /// Receipts of other copies, deleted along with it.
     pub(super) older: Vec<R>,
     /// Failed tries in place, besides those that the queue counts.
@@ -74,6 +76,7 @@ impl<R> Job<R> {
         let mut job = Self {
             message,
             receipt,
+            generation: 0,
             older: Vec::new(),
             tries: 0,
             state: State::Ready,
@@ -102,6 +105,7 @@ impl<R> Job<R> {
         now: Instant,
     ) {
         let older = std::mem::replace(&mut self.receipt, receipt);
+        self.generation += 1;
         if !self.lost && self.older.len() < OLDER {
             self.older.push(older);
         }
@@ -228,19 +232,9 @@ impl<R> Jobs<R> {
         self.jobs.len()
     }
 
-    /// Those that wait for nothing but a place: not the groups whose first one pauses.
+    /// Those that have a place or wait for nothing else: not those that pause or are behind another.
     pub(super) fn active(&self) -> usize {
-        let pauses =
-            |slot: &Slot| matches!(self.jobs.get(slot).map(|job| job.state), Some(State::Pausing(_)));
-        let pausing = self
-            .jobs
-            .values()
-            .filter(|job| matches!(job.state, State::Pausing(_)))
-            .count();
-        let behind = self
-            .groups
-            .values()
-            .filter(|slots| slots.front().is_some_and(pauses));
-        self.jobs.len() - pausing - behind.map(|slots| slots.len() - 1).sum::<usize>()
+        let waits = |job: &&Job<R>| matches!(job.state, State::Pausing(_) | State::Behind);
+        self.jobs.len() - self.jobs.values().filter(waits).count()
     }
 }

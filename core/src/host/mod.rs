@@ -145,7 +145,7 @@ impl<Q: Queue> Host<Q> {
             kept: 640,
             visibility_timeout: QueueSettings::default().visibility_timeout,
             poll: Duration::from_secs(20),
-            drain: Duration::from_secs(25),
+            drain: Duration::from_secs(24),
             judge: Judge {
                 policy: RetryPolicy::default(),
                 completed: None,
@@ -167,7 +167,7 @@ impl<Q: Queue> Host<Q> {
     }
 
     /// How many messages are handled at a time; 64 by default. Up to ten times as many are held,
-    /// counting those of FIFO groups whose first one waits for its next try.
+    /// counting those that wait for their next try or behind another one of their FIFO group.
     #[must_use]
     pub fn concurrency(mut self, messages: usize) -> Self {
         self.concurrency = messages.max(1);
@@ -190,8 +190,8 @@ impl<Q: Queue> Host<Q> {
         self
     }
 
-    /// How long handlers may go on after the shutdown began; 25 s by default, of the 30 s that ECS
-    /// gives. Then they are dropped and their messages given back.
+    /// How long handlers may go on after the shutdown began; 24 s by default. Then they are dropped and
+    /// their messages given back, in 4 s at most, which leaves 2 s of the 30 s that ECS gives.
     #[must_use]
     pub fn drain(mut self, time: Duration) -> Self {
         self.drain = time;

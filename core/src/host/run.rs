@@ -317,6 +317,7 @@ where
             Ok((_, End::Done(outcome, verdict))) => (outcome, verdict),
             Ok((_, End::NotStarted)) => return self.lost(slot),
             // Aborted at the end of the drain time.
+            Err(error) if error.is_cancelled() && job.lost => return self.gone(slot),
             Err(error) if error.is_cancelled() => return self.leave(slot, Action::Release(Duration::ZERO)),
             // A layer panicked outside of the router.
             Err(error) => {
@@ -386,9 +387,14 @@ where
         let Some(job) = self.jobs.get_mut(slot) else {
             return;
         };
-        job.lost = true;
-        self.meters.lost.increment(1);
-        tracing::warn!(consumer = %self.host.consumer, message = job.message.id, "lost the hold on a message");
+        let told = std::mem::replace(&mut job.lost, true);
+        if told && job.lose.is_some() {
+            return;
+        }
+        if !told {
+            self.meters.lost.increment(1);
+            tracing::warn!(consumer = %self.host.consumer, message = job.message.id, "lost the hold on a message");
+        }
         if let Some(lose) = &job.lose {
             lose.raise();
             self.give_back_behind(slot);

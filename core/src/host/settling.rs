@@ -29,6 +29,10 @@ where
         let Some(job) = self.jobs.get_mut(slot).filter(|job| job.state != State::Settling) else {
             return;
         };
+        if let State::Pausing(until) = job.state {
+            // Its timer would settle it while an extension is under way.
+            self.timers.remove(&(until, slot));
+        }
         job.state = State::Settling;
         job.action = Some(action.clone());
         let extending = job.extending;
@@ -110,6 +114,7 @@ where
         let after = self.host.judge.policy.backoff.delay(job.attempt());
         job.state = State::Running;
         job.action = None;
+        job.settle_tries = 0;
         if job.group.is_none() || stopping {
             self.leave(slot, Action::Release(after));
             return;
@@ -152,14 +157,23 @@ where
         self.leave(slot, Action::Release(after));
     }
 
-    /// Tries again after a pause, until the message's time is over.
+    /// Tries again after a pause, until the message's time is over; a dead letter of a group is kept
+    /// before that.
     fn settle_later(&mut self, slot: Slot, error: &QueueError) {
         let now = Instant::now();
         let Some(job) = self.jobs.get_mut(slot) else {
             return;
         };
         job.settle_tries += 1;
-        if job.settle_tries >= TRIES && now >= job.expires {
+        let tried = job.settle_tries >= TRIES;
+        if job.group.is_some()
+            && matches!(job.action, Some(Action::DeadLetter(_)))
+            && (tried || now >= job.beat)
+        {
+            // Its time must not run out: those behind it, which never failed, would be received again.
+            return self.keep_without_dead_letter(slot, error);
+        }
+        if tried && now >= job.expires {
             return self.give_up(slot, error);
         }
         let at = now + BACKOFF.delay(job.settle_tries);

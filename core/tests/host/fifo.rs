@@ -198,6 +198,73 @@ async fn a_terminal_head_lets_its_group_go_on_only_when_it_is_safe() {
     assert!(last_letter < follower, "{whats:?}");
 }
 
+/// Nothing but the dead-letter queue fails, for minutes: none that waits behind it counts a receive.
+#[tokio::test(start_paused = true)]
+async fn while_a_dead_letter_can_not_be_put_away_its_followers_are_kept() {
+    let broker = with_queue(Q, 50);
+    send_fifo(&broker, Q, &[("a", "1"), ("a", "2"), ("a", "3")]);
+    let start = Instant::now();
+    let queue = Watched::new(&broker, Q).failing(move |call, _, _| match call {
+        "dead_letter" if start.elapsed() < seconds(200) => Fails::Retryable,
+        _ => Fails::No,
+    });
+    let diary = queue.diary.clone();
+    let noted = diary.clone();
+    let handler = move |message: Message| {
+        noted.note(format!("{} {}", named(&message), message.receive_count));
+        async move {
+            match &*message.body {
+                "1" => Outcome::failed(None, Failure::terminal("never")),
+                _ => applied(),
+            }
+        }
+    };
+    let mut policy = policy(50);
+    policy.backoff = fanfare::Backoff::new(seconds(20), seconds(20));
+    host(queue, &broker)
+        .retry(policy)
+        .serve(service!(handler), async { broker.quiet([Q]).await.unwrap() })
+        .await;
+    let starts = starts(&diary);
+    let followers: Vec<_> = starts
+        .iter()
+        .filter(|(_, what)| !what.starts_with("a1"))
+        .collect();
+    assert!(followers.iter().all(|(at, _)| *at >= 200), "{starts:?}");
+    let whats: Vec<_> = followers.iter().map(|(_, what)| &**what).collect();
+    assert_eq!(whats, ["a2 1", "a3 1"], "on their first receive");
+    assert_eq!(broker.counts(DLQ).unwrap().total(), 1);
+}
+
+/// A backlog of one group, deeper than there are places, of which each one takes a while and works.
+#[tokio::test(start_paused = true)]
+async fn a_deep_backlog_of_one_group_leaves_places_for_others() {
+    let broker = with_queue(Q, 5);
+    let bodies: Vec<_> = (1..=9).map(|number| number.to_string()).collect();
+    let backlog: Vec<_> = bodies.iter().map(|body| ("a", &**body)).collect();
+    send_fifo(&broker, Q, &backlog);
+    send_fifo(&broker, Q, &[("b", "1"), ("c", "1")]);
+    let queue = Watched::new(&broker, Q);
+    let diary = queue.diary.clone();
+    let noted = diary.clone();
+    let handler = move |message: Message| {
+        noted.note(named(&message));
+        async move {
+            sleep(seconds(10)).await;
+            applied()
+        }
+    };
+    host(queue, &broker)
+        .concurrency(4)
+        .serve(service!(handler), async { broker.quiet([Q]).await.unwrap() })
+        .await;
+    let others = diary.entries().into_iter();
+    let others: Vec<_> = others
+        .filter(|(_, what)| ["b1", "c1"].contains(&&**what))
+        .collect();
+    assert_eq!(others, [(0, "b1".to_owned()), (0, "c1".to_owned())]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_head_held_by_another_keeps_its_group_waiting_without_counting() {
     let broker = with_queue(Q, 2);

@@ -277,3 +277,34 @@ async fn a_hold_ends_at_12_hours_and_a_retry_is_clamped_to_what_is_left() {
     ];
     assert_eq!(tries[..4], expected);
 }
+
+/// An extension that is answered after its message was received again says nothing about that receive.
+#[tokio::test(start_paused = true)]
+async fn an_answer_for_an_older_receipt_does_not_end_the_newer_hold() {
+    let broker = with_queue(Q, 50);
+    send(&broker, Q, ["a"]);
+    let queue = Watched::new(&broker, Q).failing(|call, nth, _| match (call, nth) {
+        ("extend", 1..=3) => Fails::Retryable,
+        ("extend", 4) => Fails::NotHeld,
+        _ => Fails::No,
+    });
+    let hold = queue.hold_extensions.clone();
+    tokio::spawn(async move {
+        // The fourth is under way from 24 s to 35 s; at 30 s the message comes again.
+        sleep(seconds(23)).await;
+        hold.send_replace(true);
+        sleep(seconds(12)).await;
+        hold.send_replace(false);
+    });
+    let receives = Arc::new(Mutex::new(0));
+    let seen = receives.clone();
+    let handler = |_: Message| async {
+        sleep(seconds(200)).await;
+        applied()
+    };
+    host(queue, &broker)
+        .observe(move |settled| *seen.lock().unwrap() = settled.message.receive_count)
+        .serve(service!(handler), async { broker.quiet([Q]).await.unwrap() })
+        .await;
+    assert_eq!(*receives.lock().unwrap(), 2, "kept from the second one on");
+}

@@ -75,6 +75,37 @@ async fn a_host_measures_what_it_does() {
     assert!(count("messaging.client.operation.duration delete") > 0);
 }
 
+/// Its time runs out while an extension is under way, which then says the same.
+#[tokio::test(start_paused = true)]
+async fn a_message_is_lost_once() {
+    let recorder = DebuggingRecorder::new();
+    let _guard = metrics::set_default_local_recorder(&recorder);
+    let broker = with_queue("q", 5);
+    send(&broker, "q", ["a"]);
+    let queue = Watched::new(&broker, "q").failing(|call, nth, _| match (call, nth) {
+        ("extend", 1..=3) => Fails::Retryable,
+        ("extend", 4) => Fails::NotHeld,
+        // Nothing is received again meanwhile.
+        ("receive", 2..) => Fails::Retryable,
+        _ => Fails::No,
+    });
+    let hold = queue.hold_extensions.clone();
+    let handler = |_: Message| async {
+        sleep(seconds(50)).await;
+        applied()
+    };
+    let serving = host(queue, &broker).serve(service!(handler), sleep(seconds(45)));
+    let held_up = async {
+        // The fourth is under way from 24 s to 32 s.
+        sleep(seconds(23)).await;
+        hold.send_replace(true);
+        sleep(seconds(9)).await;
+        hold.send_replace(false);
+    };
+    tokio::join!(serving, held_up);
+    assert_eq!(recorded(&recorder)["fanfare.messages.lost"], [1.0]);
+}
+
 /// Every name is in the table of the documentation, and the table has no other.
 #[test]
 fn the_table_of_metrics_is_whole() {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use fanfare::Message;
 use fanfare::memory::MemoryQueue;
+use fanfare::{Failure, Message, Outcome};
 use tokio::time::{Instant, advance, sleep, timeout};
 
 use crate::memory_support::*;
@@ -125,4 +125,45 @@ async fn a_killed_host_does_nothing_more() {
     );
     sleep(seconds(5)).await;
     assert_eq!(broker.counts(Q).unwrap().visible, 2, "they come again");
+}
+
+/// A pause is over while an extension is under way: it is settled once, after that.
+#[tokio::test(start_paused = true)]
+async fn what_pauses_at_shutdown_is_settled_after_its_extension() {
+    let queue = "q.fifo";
+    let broker = with_queue(queue, 5);
+    send_fifo(&broker, queue, &[("a", "1")]);
+    let watched = Watched::new(&broker, queue);
+    watched.hold_extensions.send_replace(true);
+    let (diary, hold) = (watched.diary.clone(), watched.hold_extensions.clone());
+    tokio::spawn(async move {
+        // Under way since 15 s.
+        sleep(seconds(20)).await;
+        hold.send_replace(false);
+    });
+    let handler = |_: Message| async { Outcome::failed(None, Failure::retry_after(seconds(18), "not yet")) };
+    host(watched, &broker)
+        .poll(seconds(1))
+        .serve(service!(handler), sleep(seconds(16)))
+        .await;
+    let expected = [(15, "extend 1"), (20, "release 2")].map(|(at, what)| (at, what.to_owned()));
+    assert_eq!(diary.entries(), expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_message_is_not_given_back_at_the_drain_deadline() {
+    let broker = with_queue(Q, 5);
+    send(&broker, Q, ["a"]);
+    let queue = Watched::new(&broker, Q).failing(|call, _, _| match call {
+        "extend" => Fails::NotHeld,
+        _ => Fails::No,
+    });
+    let diary = queue.diary.clone();
+    let handler = |_: Message| std::future::pending::<Outcome>();
+    host(queue, &broker)
+        .drain(seconds(5))
+        .poll(seconds(1))
+        .serve(service!(handler), sleep(seconds(20)))
+        .await;
+    assert_eq!(diary.whats(), ["extend 1"], "somebody else may have it");
 }
