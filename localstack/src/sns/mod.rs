@@ -51,7 +51,9 @@ fn page<T>(all: Vec<T>, token: Option<&str>) -> Result<(Vec<T>, Option<String>),
         None => 0,
         Some(token) => token.parse().map_err(|_| Error::invalid("NextToken"))?,
     };
-    let more = all.len() > start + PAGE;
+    // Whatever number a caller makes up.
+    let end = usize::saturating_add(start, PAGE);
+    let more = all.len() > end;
     let page = all.into_iter().skip(start).take(PAGE).collect();
-    Ok((page, more.then(|| (start + PAGE).to_string())))
+    Ok((page, more.then(|| end.to_string())))
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use fanfare::memory::{Entry, Sent};
+use fanfare::memory::{BrokerError, Entry, Sent};
 use fanfare::{Attribute, Attributes, is_fifo};
 use serde::{Deserialize, Serialize};
 
@@ -93,7 +93,11 @@ pub(super) fn send_batch(context: &Context<'_>, batch: Batch) -> Result<Results<
             let read: Vec<Result<Digests, Error>> = read.collect();
             let mut sent = match entries.is_empty() {
                 true => Vec::new(),
-                false => context.messaging.broker.send_batch(queue.name, entries)?,
+                false => context
+                    .messaging
+                    .broker
+                    .send_batch(queue.name, entries)
+                    .map_err(of_batch)?,
             }
             .into_iter();
             let results = read.into_iter().map(|read| {
@@ -107,6 +111,22 @@ pub(super) fn send_batch(context: &Context<'_>, batch: Batch) -> Result<Results<
         },
         |id, (digests, sent)| digests.answer(Some(id), sent),
     )
+}
+
+/// A batch that is too long is told as one, also when it is of one message.
+fn of_batch(error: BrokerError) -> BrokerError {
+    match error {
+        BrokerError::TooLarge {
+            destination,
+            size,
+            limit,
+        } => BrokerError::BatchTooLarge {
+            destination,
+            size,
+            limit,
+        },
+        error => error,
+    }
 }
 
 /// Where messages go, and what they need there.

@@ -120,6 +120,10 @@ async fn a_batch_is_at_most_one_mebibyte_in_all() {
     let (code, message) = refused(&world, &url, larger).await;
     assert_eq!(code, "AWS.SimpleQueueService.BatchRequestTooLong");
     assert!(message.contains("You have sent 1048577 bytes"), "{message}");
+    let one = vec![entry("a", &"x".repeat(1024 * 1024 + 1))];
+    let (code, message) = refused(&world, &url, one).await;
+    assert_eq!(code, "AWS.SimpleQueueService.BatchRequestTooLong");
+    assert!(message.contains("You have sent 1048577 bytes"), "{message}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -145,6 +145,9 @@ async fn topics_come_a_hundred_at_a_time() {
         .await
         .unwrap();
     assert_eq!((second.topics().len(), second.next_token()), (1, None));
+    let made_up = world.sns.list_topics().next_token(usize::MAX.to_string());
+    let nothing = made_up.send().await.unwrap();
+    assert_eq!((nothing.topics().len(), nothing.next_token()), (0, None));
 }
 
 #[tokio::test(start_paused = true)]
