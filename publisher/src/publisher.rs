@@ -34,9 +34,10 @@ const UPLOADS: usize = 4;
 /// called on; clones made before stay as they are, and share nothing with it from then on.
 ///
 /// - Up to 10 envelopes and up to the destination's bytes go in one call, which waits for others for
-///   [`linger`](Self::linger) while it isn't full. On standard up to 8 calls are under way.
+///   [`linger`](Self::linger) while it isn't full. Up to 8 calls to a destination are under way.
 /// - On FIFO the order of each key is kept, also over failures: one envelope of a key is under way, and
-///   when one is given up those behind it are given back too ([`PublishError::Retryable`]).
+///   when one is given up those behind it are given back too ([`PublishError::Retryable`]). In one call
+///   of [`publish`](Publish::publish) all wait for the upload of an earlier one's body, whatever its key.
 /// - A throttle, a lost connection or a failure of the service is tried again, entry by entry and under
 ///   the same ids, with growing random pauses until the [`deadline`](Self::deadline). What AWS refuses
 ///   comes back at once, with its code and message.
@@ -137,7 +138,8 @@ impl Publisher {
     }
 
     /// How long an envelope is tried, counted from [`publish`](Publish::publish); 10 s by default. A call
-    /// that is under way then is waited for, a few seconds at most.
+    /// that is under way then is waited for, a few seconds at most. For the publisher of a relay 2 s are
+    /// enough: the relay tries again itself.
     #[must_use]
     pub fn deadline(self, deadline: Duration) -> Self {
         self.with(|shared| shared.settings.deadline = deadline)
@@ -206,7 +208,7 @@ struct Ready {
 }
 
 impl Shared {
-    /// Publishes what goes to one destination, in order.
+    /// Publishes what goes to one destination, on FIFO in order. The results are in their order.
     async fn publish_to(
         &self,
         destination: &Destination,
@@ -221,30 +223,38 @@ impl Shared {
         };
         let deadline = Instant::now() + self.settings.deadline;
         let lane = self.lane(destination, target);
-        // In what order they become ready doesn't count, in what order they are put in does.
-        let ready = stream::iter(0..outgoing.len());
-        let ready = ready.map(|place| self.ready(target, &outgoing[place], deadline));
+        let outgoing = &outgoing;
+        let ready = stream::iter(0..outgoing.len()).map(|place| async move {
+            let ready = self.ready(target, &outgoing[place], deadline).await;
+            (place, ready)
+        });
+        // On FIFO the order in which they are put in counts. On standard it doesn't: an upload that
+        // hangs holds up none of the others.
+        let ready = match target.fifo {
+            true => ready.buffered(UPLOADS).left_stream(),
+            false => ready.buffer_unordered(UPLOADS).right_stream(),
+        };
         let chunk = BATCH_ENTRIES.min(self.settings.room);
-        let mut chunks = std::pin::pin!(ready.buffered(UPLOADS).ready_chunks(chunk));
+        let mut chunks = std::pin::pin!(ready.ready_chunks(chunk));
         let mut results = Vec::with_capacity(outgoing.len());
         let mut barred = Barred::default();
         let given_up = GivenUp::default();
         while let Some(chunk) = chunks.next().await {
-            let chunk = chunk.into_iter().zip(&outgoing[results.len()..]);
             let chunk: Vec<_> = chunk
-                .map(|(ready, outgoing)| barred.unless(target, outgoing, ready))
+                .into_iter()
+                .map(|(place, ready)| (place, barred.unless(target, &outgoing[place], ready)))
                 .collect();
-            let count = chunk.iter().filter(|ready| ready.is_ok()).count();
+            let count = chunk.iter().filter(|(_, ready)| ready.is_ok()).count();
             let mut room = match barred.all {
                 false => lane.room(count, deadline).await,
                 true => None,
             };
             barred.all |= room.is_none();
             let mut put = Vec::with_capacity(count);
-            for ready in chunk {
-                results.push(ready.and_then(|Ready { parcel, size }| {
-                    let place = room.as_mut().and_then(|room| room.split(1));
-                    let room = place.ok_or_else(|| no_room(target))?;
+            for (place, ready) in chunk {
+                let result = ready.and_then(|Ready { parcel, size }| {
+                    let room = room.as_mut().and_then(|room| room.split(1));
+                    let room = room.ok_or_else(|| no_room(target))?;
                     let (reply, result) = oneshot::channel();
                     let now = Instant::now();
                     put.push(Waiting {
@@ -260,11 +270,13 @@ impl Shared {
                         room,
                     });
                     Ok(result)
-                }));
+                });
+                results.push((place, result));
             }
             lane.put(put);
         }
-        let results = results.into_iter().map(|result| async {
+        results.sort_unstable_by_key(|(place, _)| *place);
+        let results = results.into_iter().map(|(_, result)| async {
             match result?.await {
                 Ok(result) => result,
                 // Its task went with the runtime that it was started on.

@@ -267,6 +267,22 @@ async fn a_body_that_cannot_be_put_fails_alone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_body_whose_upload_hangs_holds_up_no_others_of_its_call() {
+    let (aws, s3) = (Aws::taking(), S3::failing(vec![None; 100]));
+    let mut outgoing = vec![large()];
+    outgoing.extend((0..12).map(|number| placed(number.to_string())));
+    let results = publisher(&aws).claim_check(s3.bodies()).publish(outgoing).await;
+    assert!(results[0].as_ref().unwrap_err().is_retryable());
+    assert!(results[1..].iter().all(Result::is_ok), "{results:?}");
+    let calls = aws.calls();
+    let sent = calls.iter().filter(|call| !call.entries.is_empty());
+    assert_eq!(sent.clone().map(|call| call.entries.len()).sum::<usize>(), 12);
+    for call in sent {
+        assert!(call.at < Duration::from_secs(1), "only after {:?}", call.at);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn on_fifo_nothing_overtakes_a_body_that_cannot_be_put() {
     let (aws, s3) = (
         Aws::taking(),
