@@ -28,8 +28,9 @@ const LARGEST: usize = 16 * 1024 * 1024;
 /// Puts bodies over a destination's limit into an S3 bucket, for consumers to fetch.
 ///
 /// What travels instead is a pointer: the same CloudEvent, with its attributes and without its data, and
-/// with the extension `bodyref` (`s3://bucket/key`). Filter policies, keys and deduplication see no
-/// difference. The object is the whole body under a key that follows from source and id, so that a second
+/// with the extension `bodyref` (`s3://bucket/key`). Keys, deduplication and filter policies on message
+/// attributes see no difference; a filter policy on the message body does, as the data isn't in it. The
+/// object is the whole body under a key that follows from source and id, so that a second
 /// try puts the same object again.
 ///
 /// **Nobody who handles an event deletes its body**: others may still have to, from their queues, their

@@ -152,7 +152,7 @@ impl World {
     pub(super) fn relay(&self, deps: &Deps, life: &Life) -> Relay {
         let config = self.reached().config(life);
         deps.store
-            .relay(Publisher::new(&config, &self.account, &self.topology))
+            .relay(Publisher::new(&config, &self.account, &self.topology).deadline(Duration::from_secs(2)))
             .backoff(Backoff::new(Duration::from_millis(100), Duration::from_secs(2)))
     }
 
