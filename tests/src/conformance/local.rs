@@ -220,12 +220,17 @@ impl World for Sdk {
     ) -> BoxFuture<'static, ()> {
         let (queue, clock) = (self.queue(service.consumer()), self.clock());
         Box::pin(async move {
-            let worker = Worker::on(queue, service).expect("the queue is set up for its consumer");
+            let worker = match Worker::on(queue, service) {
+                Ok(worker) => worker,
+                Err(error) => panic!("the queue is set up for its consumer: {error}"),
+            };
             let worker = worker.configure(|host| match completed {
                 Some(inbox) => host.clock(clock).completed(inbox),
                 None => host.clock(clock),
             });
-            worker.serve(shutdown).await.expect("there is no port to open");
+            if let Err(error) = worker.serve(shutdown).await {
+                panic!("there is no port to open: {error}");
+            }
         })
     }
 
