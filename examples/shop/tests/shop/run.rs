@@ -1,5 +1,6 @@
 //! The whole shop, on a paused clock.
 
+use fanfare::fault::Fault;
 use shop::Order;
 use shop::dev::audit::Audit;
 use shop::dev::{Setup, Shop};
@@ -91,6 +92,8 @@ async fn another_order_under_an_id_that_is_taken_is_refused_and_the_first_one_st
 
 #[tokio::test(start_paused = true)]
 async fn under_faults_every_effect_happens_exactly_once() -> anyhow::Result<()> {
+    // So few orders don't meet each kind in each run: few reads are of an index that has changed.
+    let mut missing = Fault::ALL.to_vec();
     for seed in 1..=3 {
         let orders = orders(60);
         let faulty = Setup {
@@ -100,9 +103,10 @@ async fn under_faults_every_effect_happens_exactly_once() -> anyhow::Result<()> 
         let shop = run(faulty, &orders).await?;
         let audit = shop.audit(&orders).await?;
         assert!(audit.holds(), "seed {seed}: {:?}", texts(&audit));
-        assert_eq!(shop.faults_missing(), [], "seed {seed}");
+        missing.retain(|fault| shop.faults_missing().contains(fault));
         shop.close().await?;
     }
+    assert_eq!(missing, []);
     Ok(())
 }
 
