@@ -7,7 +7,6 @@ mod operation;
 mod token;
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -52,7 +51,7 @@ pub(crate) struct Shared {
     earlier: Mutex<Earlier>,
     calls: Mutex<BTreeMap<&'static str, u64>>,
     /// Held for as long as the folder is in use.
-    _lock: Option<File>,
+    _lock: Option<folder::Lock>,
 }
 
 impl std::fmt::Debug for Shared {
@@ -102,7 +101,7 @@ impl Dynamo {
         Ok(Self::new(database, Clock::system(), Some(lock)))
     }
 
-    fn new(database: Database, clock: Clock, lock: Option<File>) -> Self {
+    fn new(database: Database, clock: Clock, lock: Option<folder::Lock>) -> Self {
         let shared = Shared {
             database,
             clock,
