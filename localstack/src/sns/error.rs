@@ -58,9 +58,10 @@ impl From<BrokerError> for Error {
             BrokerError::TooLarge { .. } => Self::invalid("Message too long"),
             BrokerError::BatchTooLarge { .. } => Self::new(
                 "BatchRequestTooLong",
-                "The length of all the batch messages put together is more than the limit.",
+                "The length of all the messages put together is more than the limit.",
             ),
             BrokerError::EmptyBody => Self::invalid("Empty message"),
+            BrokerError::Name { what: "a topic", .. } => Self::invalid("Topic Name"),
             BrokerError::Filter(error) => Self::invalid(format!("FilterPolicy: {error}")),
             BrokerError::NoQueue(_) => Self::invalid(error.to_string()),
             error => Self::invalid(error),

@@ -38,19 +38,14 @@ pub(super) fn publish_batch(context: &Context<'_>) -> Result<Option<Xml>, Error>
     let id = |member: &String| form.get(&format!("{member}.Id")).unwrap_or_default();
     let ids: Vec<&str> = members.iter().map(id).collect();
     check(&ids)?;
+    // One that can't be read is no failure of an entry.
+    let entries = members.iter().map(|member| topic.entry(&format!("{member}.")));
+    let entries = entries.collect::<Result<Vec<Entry>, Error>>()?;
     let fates = context.faults.fates(members.len());
-    let mut entries = Vec::with_capacity(members.len());
-    let mut results: Vec<Option<Result<(), Error>>> = Vec::with_capacity(members.len());
-    for (member, fate) in members.iter().zip(&fates) {
-        results.push(match fate.done {
-            true => Some(
-                topic
-                    .entry(&format!("{member}."))
-                    .map(|entry| entries.push(entry)),
-            ),
-            false => None,
-        });
-    }
+    let let_through = entries.into_iter().zip(&fates);
+    let entries: Vec<Entry> = let_through
+        .filter_map(|(entry, fate)| fate.done.then_some(entry))
+        .collect();
     let mut sent = match entries.is_empty() {
         true => Vec::new(),
         false => {
@@ -73,14 +68,13 @@ pub(super) fn publish_batch(context: &Context<'_>) -> Result<Option<Xml>, Error>
     .into_iter();
     let mut successful = Xml::default();
     let mut failed = Xml::default();
-    for ((id, fate), result) in ids.iter().zip(fates).zip(results) {
-        let result = match result {
-            None => Err(Error::new(
+    for (id, fate) in ids.iter().zip(fates) {
+        let result = match fate.done {
+            false => Err(Error::new(
                 INTERNAL,
                 "An internal error occurred. Please try again.",
             )),
-            Some(Err(error)) => Err(error),
-            Some(Ok(())) => match sent.next() {
+            true => match sent.next() {
                 Some(sent) => sent.map_err(Error::from),
                 None => Err(Error::new(INTERNAL, "a message was left out")),
             },
@@ -134,11 +128,15 @@ fn check(ids: &[&str]) -> Result<(), Error> {
         }
     }
     let of_the_alphabet = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-    let fits = |id: &&str| (1..=80).contains(&id.len()) && id.bytes().all(of_the_alphabet);
-    if !ids.iter().all(fits) {
+    for id in ids {
+        let wrong = match (id.len(), id.bytes().all(of_the_alphabet)) {
+            (1..=80, true) => continue,
+            (81.., _) => "is too long",
+            _ => "contains an impermissible character",
+        };
         return Err(Error::new(
             "InvalidBatchEntryId",
-            "The Id of a batch entry in a batch request doesn't abide by the specification.",
+            format!("The Id of a batch entry in the batch request {wrong}: {id}"),
         ));
     }
     let distinct: BTreeSet<_> = ids.iter().collect();

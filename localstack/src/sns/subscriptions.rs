@@ -207,9 +207,9 @@ impl Wanted {
         match name {
             "RawMessageDelivery" => {
                 self.settings.raw = value.to_ascii_lowercase().parse().map_err(|_| {
-                    Error::invalid(
-                        "Attributes Reason: RawMessageDelivery: Invalid value, must be true or false",
-                    )
+                    Error::invalid(format_args!(
+                        "Attributes Reason: RawMessageDelivery: Invalid value [{value}]. Must be true or false."
+                    ))
                 })?;
             }
             // Done already.

@@ -77,9 +77,24 @@ pub(super) fn of(messaging: &Messaging, queue: &str) -> Result<BTreeMap<&'static
         ("QueueArn", arn(queue)),
         ("SqsManagedSseEnabled", "true".to_owned()),
     ]);
-    all.extend(shown(queue, &settings));
-    all.extend(extra.kept);
+    all.extend(settable(queue, &settings, &extra));
     Ok(all)
+}
+
+/// What can be set of a queue's attributes, in SQS's names.
+pub(super) fn settable(
+    queue: &str,
+    settings: &QueueSettings,
+    extra: &Extra,
+) -> BTreeMap<&'static str, String> {
+    let mut settable: BTreeMap<_, _> = shown(queue, settings).into_iter().collect();
+    settable.extend(extra.kept.clone());
+    settable
+}
+
+pub(super) fn unknown(attribute: &str) -> Error {
+    let message = format!("Unknown Attribute {attribute}.");
+    Error::new(Code::InvalidAttributeName, message)
 }
 
 /// What is kept of a queue beside the broker; of one that was made in the broker, since now.
@@ -166,14 +181,15 @@ pub(super) fn apply(
             "RedriveAllowPolicy" => settings.redrive_allow = redrive_allow(value)?,
             // Whether it is one its name says; the two must agree.
             "FifoQueue" if is_fifo(queue) && flag()? => {}
-            "FifoQueue" => {
+            "FifoQueue" if is_fifo(queue) => {
                 return Err(Error::new(
-                    Code::InvalidAttributeName,
-                    "Unknown Attribute FifoQueue.",
+                    Code::InvalidAttributeValue,
+                    "Invalid value for the parameter FifoQueue. Reason: Modifying queue type is not supported.",
                 ));
             }
+            "FifoQueue" => return Err(unknown(name)),
+            "ContentBasedDeduplication" if !is_fifo(queue) => return Err(unknown(name)),
             "ContentBasedDeduplication" => {
-                for_fifo()?;
                 settings.content_based_deduplication = flag()?;
             }
             "DeduplicationScope" => {
@@ -186,8 +202,7 @@ pub(super) fn apply(
             }
             other => {
                 let Some(name) = KEPT.into_iter().find(|name| *name == other) else {
-                    let message = format!("Unknown Attribute {other}.");
-                    return Err(Error::new(Code::InvalidAttributeName, message));
+                    return Err(unknown(other));
                 };
                 if name == "FifoThroughputLimit" {
                     for_fifo()?;

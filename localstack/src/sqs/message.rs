@@ -71,6 +71,12 @@ pub(super) fn read(values: Option<BTreeMap<String, Value>>) -> Result<Attributes
     let values = values.unwrap_or_default().into_iter();
     values
         .map(|(name, value)| match value.read() {
+            Ok(Attribute::Text { data_type, value }) if value.is_empty() => Err(Error::new(
+                super::Code::InvalidParameterValue,
+                format!(
+                    "Message (user) attribute '{name}' must contain a non-empty value of type '{data_type}'."
+                ),
+            )),
             Ok(attribute) => Ok((name, attribute)),
             Err(reason) => Err(Error::new(
                 super::Code::InvalidParameterValue,

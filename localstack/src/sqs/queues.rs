@@ -133,7 +133,11 @@ pub(super) fn create(context: &Context<'_>, request: CreateQueue) -> Result<Url,
     let queue = request.queue_name;
     let messaging = context.messaging;
     let given = request.attributes.unwrap_or_default();
-    check_name(&queue, given.contains_key("FifoQueue"))?;
+    let fifo = given.get("FifoQueue");
+    if !is_fifo(&queue) && fifo.is_some_and(|fifo| fifo.eq_ignore_ascii_case("false")) {
+        return Err(attributes::unknown("FifoQueue"));
+    }
+    check_name(&queue, fifo.is_some())?;
     let there = messaging.broker.queue_settings(&queue).ok();
     if there.is_none() {
         // Of one that was removed in the broker.
@@ -148,9 +152,18 @@ pub(super) fn create(context: &Context<'_>, request: CreateQueue) -> Result<Url,
     match there {
         // Only what is given is compared.
         Some(there) if there != settings || before != extra => {
+            let (there, asked) = (
+                attributes::settable(&queue, &there, &before),
+                attributes::settable(&queue, &settings, &extra),
+            );
+            let mut given = given.keys().map(String::as_str);
+            let differs = given.find(|name| there.get(name) != asked.get(name));
             return Err(Error::new(
                 Code::QueueNameExists,
-                "A queue already exists with the same name and a different value for an attribute.",
+                format!(
+                    "A queue already exists with the same name and a different value for attribute {}",
+                    differs.unwrap_or_default()
+                ),
             ));
         }
         Some(_) => {}
@@ -206,8 +219,7 @@ pub(super) fn get_attributes(
 ) -> Result<Attributes, Error> {
     let asked = request.attribute_names.unwrap_or_default();
     if let Some(unknown) = asked.iter().find(|name| !attributes::is_known(name)) {
-        let message = format!("Unknown Attribute {unknown}.");
-        return Err(Error::new(Code::InvalidAttributeName, message));
+        return Err(attributes::unknown(unknown));
     }
     let mut attributes = attributes::of(context.messaging, name(&request.queue_url))?;
     attributes.retain(|name, _| asked.iter().any(|asked| asked == name || asked == "All"));

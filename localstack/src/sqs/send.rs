@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use fanfare::memory::{BrokerError, Entry, Sent};
-use fanfare::{Attribute, Attributes, is_fifo};
+use fanfare::{Attribute, Attributes, is_fifo, message_group};
 use serde::{Deserialize, Serialize};
 
 use super::batch::{self, Results};
@@ -80,6 +80,13 @@ pub(super) fn send(context: &Context<'_>, mut message: Message) -> Result<Answer
 
 pub(super) fn send_batch(context: &Context<'_>, batch: Batch) -> Result<Results<Answer>, Error> {
     let queue = Queue::of(context, name(&batch.queue_url))?;
+    for message in &batch.entries {
+        // One that has no place in the order is no failure of an entry.
+        queue.check_order(message).map_err(|error| Error {
+            code: Code::InvalidParameterValue,
+            ..error
+        })?;
+    }
     batch::run(
         batch.entries,
         context.faults,
@@ -103,7 +110,7 @@ pub(super) fn send_batch(context: &Context<'_>, batch: Batch) -> Result<Results<
             let results = read.into_iter().map(|read| {
                 let digests = read?;
                 match sent.next() {
-                    Some(sent) => Ok((digests, sent?)),
+                    Some(sent) => Ok((digests, sent.map_err(of_entry)?)),
                     None => Err(Error::new(Code::InternalError, "a message was left out")),
                 }
             });
@@ -111,6 +118,19 @@ pub(super) fn send_batch(context: &Context<'_>, batch: Batch) -> Result<Results<
         },
         |id, (digests, sent)| digests.answer(Some(id), sent),
     )
+}
+
+/// Of an entry alone SQS says it with another word than of a message.
+fn of_entry(error: BrokerError) -> Error {
+    match error {
+        BrokerError::TooLarge { limit, .. } => Error::new(
+            Code::InvalidParameterValue,
+            format!(
+                "One or more parameters cannot be validated. Reason: Message must be shorter than {limit} bytes."
+            ),
+        ),
+        error => error.into(),
+    }
 }
 
 /// A batch that is too long is told as one, also when it is of one message.
@@ -151,24 +171,52 @@ impl<'a> Queue<'a> {
         })
     }
 
+    /// Whether the message says what a FIFO queue needs to know, and nothing that isn't for it.
+    fn check_order(&self, message: &Message) -> Result<(), Error> {
+        for (parameter, id) in [
+            ("MessageGroupId", &message.message_group_id),
+            ("MessageDeduplicationId", &message.message_deduplication_id),
+        ] {
+            if let Some(id) = id
+                && message_group(id) != *id
+            {
+                let alphabet =
+                    "can only include alphanumeric and punctuation characters. 1 to 128 in length.";
+                return Err(Error::value(parameter, id, &format!("{parameter} {alphabet}")));
+            }
+        }
+        if !self.fifo {
+            return Ok(());
+        }
+        if message.message_group_id.is_none() {
+            return Err(Error::missing("MessageGroupId"));
+        }
+        if message.message_deduplication_id.is_none() && !self.by_content {
+            return Err(Error::new(
+                Code::InvalidParameterValue,
+                "The queue should either have ContentBasedDeduplication enabled or MessageDeduplicationId \
+                 provided explicitly",
+            ));
+        }
+        match message.delay_seconds {
+            None | Some(0) => Ok(()),
+            Some(seconds) => Err(Error::value(
+                "DelaySeconds",
+                seconds,
+                "The request include parameter that is not valid for this queue type.",
+            )),
+        }
+    }
+
     /// The message as the broker takes it, and its digests.
     fn entry(&self, message: Message, trace_header: Option<&str>) -> Result<(Entry, Digests), Error> {
+        self.check_order(&message)?;
         let attributes = message::read(message.message_attributes)?;
         let system_attributes = message::read(message.message_system_attributes)?;
         let sent_header = trace_of(&system_attributes)?;
         let delay = message.delay_seconds.map(delay).transpose()?;
         let mut deduplication_id = message.message_deduplication_id;
         if self.fifo {
-            if message.message_group_id.is_none() {
-                return Err(Error::missing("MessageGroupId"));
-            }
-            if deduplication_id.is_none() && !self.by_content {
-                return Err(Error::new(
-                    Code::InvalidParameterValue,
-                    "The queue should either have ContentBasedDeduplication enabled or MessageDeduplicationId \
-                     provided explicitly",
-                ));
-            }
             deduplication_id.get_or_insert_with(|| sha256(&message.message_body));
         }
         let digests = Digests {

@@ -16,6 +16,7 @@ mod messages;
 mod publishing;
 mod queues;
 mod receiving;
+mod recorded;
 mod replay;
 mod subscriptions;
 mod topics;
