@@ -33,9 +33,27 @@ pub fn queue_name(app: &str, consumer: &str, fifo: bool) -> String {
 /// assert_eq!(fanfare::dead_letter_name("shop-bookkeeping.fifo"), "shop-bookkeeping-dlq.fifo");
 /// ```
 pub fn dead_letter_name(queue: &str) -> String {
+    beside(queue, "dlq")
+}
+
+/// The name of the queue for what a topic couldn't deliver to a queue: `-undelivered` behind it, and the
+/// FIFO suffix kept last.
+///
+/// ```
+/// assert_eq!(fanfare::undelivered_name("shop-payment"), "shop-payment-undelivered");
+/// assert_eq!(
+///     fanfare::undelivered_name("shop-bookkeeping.fifo"),
+///     "shop-bookkeeping-undelivered.fifo"
+/// );
+/// ```
+pub fn undelivered_name(queue: &str) -> String {
+    beside(queue, "undelivered")
+}
+
+fn beside(queue: &str, what: &str) -> String {
     match queue.strip_suffix(FIFO) {
-        Some(name) if is_fifo(queue) => format!("{name}-dlq{FIFO}"),
-        _ => format!("{queue}-dlq"),
+        Some(name) if is_fifo(queue) => format!("{name}-{what}{FIFO}"),
+        _ => format!("{queue}-{what}"),
     }
 }
 

@@ -19,13 +19,23 @@ pub(crate) enum CallError<E> {
 
 impl Shared {
     /// Makes a call, for as long as a single try may take.
-    pub(crate) async fn call<T, E>(
+    pub(crate) fn call<T, E>(
         &self,
         call: impl Future<Output = Result<T, SdkError<E>>>,
-    ) -> Result<T, CallError<E>> {
-        let after = self.transact.timeout;
-        // The SDK's futures are large.
-        match tokio::time::timeout(after, Box::pin(call)).await {
+    ) -> impl Future<Output = Result<T, CallError<E>>> {
+        bounded(self.transact.timeout, call)
+    }
+}
+
+/// Makes a call, for at most `after`.
+pub(crate) fn bounded<T, E>(
+    after: Duration,
+    call: impl Future<Output = Result<T, SdkError<E>>>,
+) -> impl Future<Output = Result<T, CallError<E>>> {
+    // The SDK's futures are large.
+    let call = Box::pin(call);
+    async move {
+        match tokio::time::timeout(after, call).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(CallError::Sdk(Box::new(error))),
             Err(_elapsed) => Err(CallError::Timeout(after)),

@@ -35,15 +35,15 @@ pub enum StoreError {
     /// A stored result isn't one of the type that is asked for.
     #[error("the stored result can't be read as the type that is asked for")]
     Result(#[source] serde_json::Error),
-    /// The table is there, and made otherwise than the store needs it.
-    #[error("the table `{table}` is there and has {has}, but the store needs {needs}: give another name")]
+    /// The table is there, and made otherwise than it is needed.
+    #[error("the table `{table}` is there and has {has}, but it needs {needs}: give another name")]
     Table {
         /// The table.
         table: String,
         /// What it has.
         has: String,
-        /// What the store needs.
-        needs: &'static str,
+        /// What it needs.
+        needs: String,
     },
     /// The table did not become ready.
     #[error("the table `{table}` is not ready after {after:?}: look at its status and try again")]

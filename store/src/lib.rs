@@ -108,5 +108,6 @@ pub use outbox::{Committed, IdempotencyKey, Outbox, Transaction};
 pub use record::RecordError;
 pub use relay::{Parked, ParkedEvent, Relay, RelayError, Status};
 pub use store::Store;
+pub use table::{create_table, create_table_input, table};
 pub use transact::TransactPolicy;
 pub use write::Write;

@@ -1,174 +1,243 @@
-//! The one table of our records.
+//! Tables on DynamoDB, from their descriptions; and the description of our own one.
 
 use std::time::Duration;
 
+use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{BuildError, ProvideErrorMetadata};
+use aws_sdk_dynamodb::operation::create_table::builders::CreateTableInputBuilder;
 use aws_sdk_dynamodb::operation::describe_table::DescribeTableError;
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, GlobalSecondaryIndex, IndexStatus, KeySchemaElement, KeyType,
-    Projection, ProjectionType, ScalarAttributeType, TableDescription, TableStatus, TimeToLiveSpecification,
-    TimeToLiveStatus,
+    AttributeDefinition, BillingMode, GlobalSecondaryIndex, IndexStatus, KeySchemaElement,
+    KeyType as SchemaKey, Projection, ProjectionType, StreamSpecification, TableDescription, TableStatus,
+    TimeToLiveSpecification, TimeToLiveStatus,
 };
+use fanfare::table::{Index, Key, Table};
 
-use crate::call::CallError;
+use crate::call::{CallError, bounded};
 use crate::record::{DUE, EXPIRES_AT, PENDING, PK, SHARD, SK};
-use crate::store::Shared;
 use crate::{Store, StoreError};
 
 /// How long a new table may take to become ready; on AWS it is some ten seconds.
 const READY_WITHIN: Duration = Duration::from_secs(120);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long a call may take, the SDK's retries included.
+const CALL: Duration = Duration::from_secs(10);
 
-const NEEDS: &str = "the keys `pk` and `sk` (S), and an index `pending` of `shard` (S) and `due` (N)";
+/// The description of a store's table: its keys, the sparse index of pending records, and expiry. It
+/// has no stream, since nothing here reads one; add it where functions are to
+/// (`table("shop").stream(Stream::NewImage)`).
+///
+/// ```
+/// let table = fanfare_store::table("shop-fanfare");
+/// assert_eq!(table.expiry.as_deref(), Some("expires_at"));
+/// assert_eq!(table.indexes[0].name, "pending");
+/// ```
+pub fn table(name: impl Into<String>) -> Table {
+    let pending = Index::new(PENDING, Key::text(SHARD))
+        .sort(Key::number(DUE))
+        .keys_only();
+    Table::new(name, Key::text(PK))
+        .sort(Key::text(SK))
+        .expiry(EXPIRES_AT)
+        .index(pending)
+}
 
 impl Store {
-    /// Makes the table: its keys, the sparse index of pending records, and expiry; billed by request. One
-    /// that is there is checked, and given expiry when it has none. It has no stream: nothing here reads
-    /// one, and the embedded database looks through all of a stream for each record it adds.
+    /// Makes the table, as [`table`] describes it: without a stream, for the embedded database looks
+    /// through all of a stream for each record it adds. One that is there is checked, and given expiry
+    /// when it has none.
     ///
-    /// For development and tests; on AWS the infrastructure makes it. Waits up to two minutes for it
-    /// to become ready. May be dropped and called again.
+    /// For development and tests, as [`create_table`] is.
     ///
     /// # Errors
-    /// [`StoreError::Table`] when there is another table of that name, [`StoreError::NotReady`], or
-    /// DynamoDB refuses.
+    /// As [`create_table`].
     pub async fn create_table(&self) -> Result<(), StoreError> {
-        let shared = &*self.shared;
-        if shared.describe().await?.is_none() {
-            shared.create().await?;
-        }
-        shared.ready().await?;
-        shared.expire().await
+        create_table(&self.shared.client, &table(&self.shared.table)).await
     }
 }
 
-impl Shared {
-    async fn create(&self) -> Result<(), StoreError> {
-        let create = || {
-            let attributes = [(PK, 'S'), (SK, 'S'), (SHARD, 'S'), (DUE, 'N')];
-            let pending = GlobalSecondaryIndex::builder()
-                .index_name(PENDING)
-                .set_key_schema(Some(key_schema(SHARD, DUE)?))
-                .projection(
-                    Projection::builder()
-                        .projection_type(ProjectionType::KeysOnly)
-                        .build(),
-                )
-                .build()?;
-            let call = self
-                .client
-                .create_table()
-                .table_name(&self.table)
-                .set_attribute_definitions(Some(
-                    attributes
-                        .map(|(name, ty)| attribute(name, ty))
-                        .into_iter()
-                        .collect::<Result<_, _>>()?,
-                ))
-                .set_key_schema(Some(key_schema(PK, SK)?))
-                .global_secondary_indexes(pending)
-                .billing_mode(BillingMode::PayPerRequest);
-            Ok(call)
-        };
-        let call = create().map_err(|error: BuildError| StoreError::Sdk {
-            call: "CreateTable",
-            source: error.into(),
-        })?;
-        match self.call(call.send()).await {
-            Ok(_) => Ok(()),
-            // Somebody else has just made it, or this call did when its answer was lost.
-            Err(CallError::Sdk(error)) if error.code() == Some("ResourceInUseException") => Ok(()),
-            Err(error) => Err(error.into_store("CreateTable")),
-        }
+/// Makes a table from its description, billed by request, and waits up to two minutes until it can be
+/// used. One that is there is checked (its keys, and the keys of its indexes), and given expiry when it
+/// has none. Point-in-time recovery is left alone.
+///
+/// For development and tests; on AWS the infrastructure makes tables. May be dropped and called again.
+///
+/// ```
+/// use fanfare::{Clock, fault::Life, table::{Key, Table}};
+/// use fanfare_local::Dynamo;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> anyhow::Result<()> {
+/// let client = Dynamo::memory(Clock::system())?.client(&Life::default()); // or any other
+/// let orders = Table::new("shop-orders", Key::text("order_id"));
+/// fanfare_store::create_table(&client, &orders).await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// [`StoreError::Table`] when there is another table of that name, [`StoreError::NotReady`], or
+/// DynamoDB refuses.
+pub async fn create_table(client: &Client, table: &Table) -> Result<(), StoreError> {
+    if describe(client, &table.name).await?.is_none() {
+        create(client, table).await?;
     }
-
-    /// Waits until the table and its index can be used, and checks that they are the right ones.
-    async fn ready(&self) -> Result<(), StoreError> {
-        let since = tokio::time::Instant::now();
-        loop {
-            if let Some(table) = self.describe().await? {
-                self.check_table(&table)?;
-                if is_ready(&table) {
-                    return Ok(());
-                }
-            }
-            if since.elapsed() >= READY_WITHIN {
-                return Err(StoreError::NotReady {
-                    table: self.table.clone(),
-                    after: READY_WITHIN,
-                });
-            }
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
+    ready(client, table).await?;
+    match &table.expiry {
+        Some(attribute) => expire(client, &table.name, attribute).await,
+        None => Ok(()),
     }
+}
 
-    async fn describe(&self) -> Result<Option<TableDescription>, StoreError> {
-        let call = self.client.describe_table().table_name(&self.table).send();
-        match self.call(call).await {
-            Ok(answer) => Ok(answer.table),
-            Err(CallError::Sdk(error))
-                if error
-                    .as_service_error()
-                    .is_some_and(DescribeTableError::is_resource_not_found_exception) =>
-            {
-                Ok(None)
-            }
-            Err(error) => Err(error.into_store("DescribeTable")),
-        }
+/// The request that makes a table from its description, billed by request. Expiry and point-in-time
+/// recovery are switched on by calls of their own, once it is there.
+///
+/// ```
+/// use fanfare::table::{Key, Table};
+///
+/// let orders = Table::new("shop-orders", Key::text("order_id"));
+/// let request = fanfare_store::create_table_input(&orders)?;
+/// assert_eq!(request.get_table_name().as_deref(), Some("shop-orders"));
+/// # Ok::<(), aws_sdk_dynamodb::error::BuildError>(())
+/// ```
+///
+/// # Errors
+/// None, as things are: the SDK checks that nothing is left out.
+pub fn create_table_input(table: &Table) -> Result<CreateTableInputBuilder, BuildError> {
+    let indexes: Vec<_> = table.indexes.iter().map(index).collect::<Result<_, _>>()?;
+    let stream = table.stream.map(|stream| {
+        StreamSpecification::builder()
+            .stream_enabled(true)
+            .stream_view_type(stream.name().into())
+            .build()
+    });
+    Ok(CreateTableInputBuilder::default()
+        .table_name(&table.name)
+        .set_attribute_definitions(Some(attributes(&table.attributes())?))
+        .set_key_schema(Some(key_schema(&table.key, table.sort.as_ref())?))
+        .set_global_secondary_indexes((!indexes.is_empty()).then_some(indexes))
+        .set_stream_specification(stream.transpose()?)
+        .billing_mode(BillingMode::PayPerRequest))
+}
+
+async fn create(client: &Client, table: &Table) -> Result<(), StoreError> {
+    let input = create_table_input(table).map_err(|error| failed("CreateTable", error))?;
+    match bounded(CALL, input.send_with(client)).await {
+        Ok(_) => Ok(()),
+        // Somebody else has just made it, or this call did when its answer was lost.
+        Err(CallError::Sdk(error)) if error.code() == Some("ResourceInUseException") => Ok(()),
+        Err(error) => Err(error.into_store("CreateTable")),
     }
+}
 
-    fn check_table(&self, table: &TableDescription) -> Result<(), StoreError> {
-        let index = table
+/// Waits until the table and its indexes can be used, and checks that they are the right ones.
+async fn ready(client: &Client, table: &Table) -> Result<(), StoreError> {
+    let since = tokio::time::Instant::now();
+    loop {
+        if let Some(there) = describe(client, &table.name).await? {
+            check(&there, table)?;
+            if is_ready(&there) {
+                return Ok(());
+            }
+        }
+        if since.elapsed() >= READY_WITHIN {
+            return Err(StoreError::NotReady {
+                table: table.name.clone(),
+                after: READY_WITHIN,
+            });
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+async fn describe(client: &Client, table: &str) -> Result<Option<TableDescription>, StoreError> {
+    let call = client.describe_table().table_name(table).send();
+    match bounded(CALL, call).await {
+        Ok(answer) => Ok(answer.table),
+        Err(CallError::Sdk(error))
+            if error
+                .as_service_error()
+                .is_some_and(DescribeTableError::is_resource_not_found_exception) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(error.into_store("DescribeTable")),
+    }
+}
+
+fn check(there: &TableDescription, table: &Table) -> Result<(), StoreError> {
+    let index_keys = |name: &str| {
+        let index = there
             .global_secondary_indexes()
             .iter()
-            .find(|index| index.index_name() == Some(PENDING));
-        let keys = names(table.key_schema());
-        let index_keys = index.map(|index| names(index.key_schema()));
-        if keys == [PK, SK] && index_keys.as_deref() == Some(&[SHARD, DUE]) {
-            return Ok(());
-        }
-        let has = match index_keys {
-            Some(index_keys) => format!("the keys {keys:?}, and an index `{PENDING}` of {index_keys:?}"),
-            None => format!("the keys {keys:?}, and no index `{PENDING}`"),
-        };
-        Err(StoreError::Table {
-            table: self.table.clone(),
+            .find(|index| index.index_name() == Some(name));
+        index.map(|index| names(index.key_schema()))
+    };
+    let indexes = table.indexes.iter();
+    let has = shape(
+        &names(there.key_schema()),
+        indexes
+            .clone()
+            .map(|index| (&*index.name, index_keys(&index.name))),
+    );
+    let needs = shape(
+        &key_names(&table.key, table.sort.as_ref()),
+        indexes.map(|index| (&*index.name, Some(key_names(&index.key, index.sort.as_ref())))),
+    );
+    match has == needs {
+        true => Ok(()),
+        false => Err(StoreError::Table {
+            table: table.name.clone(),
             has,
-            needs: NEEDS,
-        })
+            needs,
+        }),
     }
+}
 
-    /// Turns expiry on.
-    async fn expire(&self) -> Result<(), StoreError> {
-        let call = self.client.describe_time_to_live().table_name(&self.table).send();
-        let now = self
-            .call(call)
-            .await
-            .map_err(|error| error.into_store("DescribeTimeToLive"))?;
-        let status = now
-            .time_to_live_description
-            .and_then(|description| description.time_to_live_status);
-        if let Some(TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling) = status {
-            return Ok(());
-        }
-        let specification = TimeToLiveSpecification::builder()
-            .attribute_name(EXPIRES_AT)
-            .enabled(true)
-            .build()
-            .map_err(|error| StoreError::Sdk {
-                call: "UpdateTimeToLive",
-                source: error.into(),
-            })?;
-        let call = self
-            .client
-            .update_time_to_live()
-            .table_name(&self.table)
-            .time_to_live_specification(specification)
-            .send();
-        self.call(call)
-            .await
-            .map_err(|error| error.into_store("UpdateTimeToLive"))?;
-        Ok(())
+/// Keys and indexes, in words.
+fn shape<'a>(keys: &[&str], indexes: impl Iterator<Item = (&'a str, Option<Vec<&'a str>>)>) -> String {
+    let mut shape = format!("the keys {keys:?}");
+    for (name, keys) in indexes {
+        shape += &match keys {
+            Some(keys) => format!(", and an index `{name}` of {keys:?}"),
+            None => format!(", and no index `{name}`"),
+        };
+    }
+    shape
+}
+
+/// Turns expiry on.
+async fn expire(client: &Client, table: &str, attribute: &str) -> Result<(), StoreError> {
+    let call = client.describe_time_to_live().table_name(table).send();
+    let now = bounded(CALL, call)
+        .await
+        .map_err(|error| error.into_store("DescribeTimeToLive"))?;
+    let status = now
+        .time_to_live_description
+        .and_then(|description| description.time_to_live_status);
+    if let Some(TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling) = status {
+        return Ok(());
+    }
+    let specification = TimeToLiveSpecification::builder()
+        .attribute_name(attribute)
+        .enabled(true)
+        .build()
+        .map_err(|error| failed("UpdateTimeToLive", error))?;
+    let call = client
+        .update_time_to_live()
+        .table_name(table)
+        .time_to_live_specification(specification)
+        .send();
+    bounded(CALL, call)
+        .await
+        .map_err(|error| error.into_store("UpdateTimeToLive"))?;
+    Ok(())
+}
+
+fn failed(call: &'static str, error: BuildError) -> StoreError {
+    StoreError::Sdk {
+        call,
+        source: error.into(),
     }
 }
 
@@ -180,31 +249,54 @@ fn is_ready(table: &TableDescription) -> bool {
             .all(|index| index.index_status() == Some(&IndexStatus::Active))
 }
 
-fn attribute(name: &str, ty: char) -> Result<AttributeDefinition, BuildError> {
-    AttributeDefinition::builder()
-        .attribute_name(name)
-        .attribute_type(match ty {
-            'N' => ScalarAttributeType::N,
-            _ => ScalarAttributeType::S,
-        })
+fn attributes(keys: &[Key]) -> Result<Vec<AttributeDefinition>, BuildError> {
+    let attribute = |key: &Key| {
+        AttributeDefinition::builder()
+            .attribute_name(&key.name)
+            .attribute_type(key.kind.name().into())
+            .build()
+    };
+    keys.iter().map(attribute).collect()
+}
+
+fn index(index: &Index) -> Result<GlobalSecondaryIndex, BuildError> {
+    let holds = match index.keys_only {
+        true => ProjectionType::KeysOnly,
+        false => ProjectionType::All,
+    };
+    GlobalSecondaryIndex::builder()
+        .index_name(&index.name)
+        .set_key_schema(Some(key_schema(&index.key, index.sort.as_ref())?))
+        .projection(Projection::builder().projection_type(holds).build())
         .build()
 }
 
-fn key_schema(hash: &str, range: &str) -> Result<Vec<KeySchemaElement>, BuildError> {
-    [(hash, KeyType::Hash), (range, KeyType::Range)]
+fn key_schema(key: &Key, sort: Option<&Key>) -> Result<Vec<KeySchemaElement>, BuildError> {
+    let element = |(key, kind): (&Key, SchemaKey)| {
+        KeySchemaElement::builder()
+            .attribute_name(&key.name)
+            .key_type(kind)
+            .build()
+    };
+    let sort = sort.map(|sort| (sort, SchemaKey::Range));
+    [Some((key, SchemaKey::Hash)), sort]
         .into_iter()
-        .map(|(name, ty)| {
-            KeySchemaElement::builder()
-                .attribute_name(name)
-                .key_type(ty)
-                .build()
-        })
+        .flatten()
+        .map(element)
+        .collect()
+}
+
+fn key_names<'a>(key: &'a Key, sort: Option<&'a Key>) -> Vec<&'a str> {
+    [Some(key), sort]
+        .into_iter()
+        .flatten()
+        .map(|key| &*key.name)
         .collect()
 }
 
 /// A key's attributes, the hash key first.
 fn names(schema: &[KeySchemaElement]) -> Vec<&str> {
     let mut schema: Vec<_> = schema.iter().collect();
-    schema.sort_by_key(|element| *element.key_type() != KeyType::Hash);
+    schema.sort_by_key(|element| *element.key_type() != SchemaKey::Hash);
     schema.into_iter().map(KeySchemaElement::attribute_name).collect()
 }

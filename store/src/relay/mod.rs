@@ -121,6 +121,31 @@ impl Store {
             progress: Arc::default(),
         }
     }
+
+    /// How much is pending and parked in the outbox, and since when, without a relay. It reads the whole
+    /// index, and records the metrics of the outbox ([`metric`](fanfare::metric)).
+    ///
+    /// ```
+    /// # use fanfare::{Clock, fault::Life};
+    /// # use fanfare_local::Dynamo;
+    /// # use fanfare_store::Store;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> anyhow::Result<()> {
+    /// # let client = Dynamo::memory(Clock::system())?.client(&Life::default());
+    /// let store = Store::new(client, "shop");
+    /// store.create_table().await?;
+    /// assert_eq!(store.outbox_status().await?.pending, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// When the table can't be read.
+    pub async fn outbox_status(&self) -> Result<Status, RelayError> {
+        let status = status::status(Table(&self.shared)).await?;
+        status.record();
+        Ok(status)
+    }
 }
 
 impl Relay {
@@ -264,8 +289,7 @@ impl Relay {
         park::unpark(&self.context(), parked).await
     }
 
-    /// How much is pending and parked, and since when. It reads the whole index, and records the metrics
-    /// of the outbox ([`metric`](fanfare::metric)).
+    /// How much is pending and parked, and since when: [`Store::outbox_status`].
     ///
     /// # Errors
     /// When the table can't be read.

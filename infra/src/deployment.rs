@@ -1,0 +1,338 @@
+//! What is to be there, and making it so.
+
+use std::collections::BTreeMap;
+
+use aws_types::SdkConfig;
+use fanfare::Topology;
+use fanfare::table::Table;
+
+use crate::queues::{Queues, Url};
+use crate::subscriptions::{Listed, Subscriptions};
+use crate::tables::{self, Tables};
+use crate::topics::Topics;
+use crate::wanted::Wanted;
+use crate::{Caller, Difference, InfraError, Outcome, Report, limits};
+
+/// What an application needs in an account: what its topology says, and its tables.
+///
+/// Calls are made one after the other, each with the configuration's retries and at most 30 s. Any of
+/// its futures may be dropped: what was done stays, and the next run goes on from there.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> anyhow::Result<()> {
+/// # let config = fanfare_local::Local::new()?.sdk_config();
+/// use fanfare::{App, Router};
+/// use fanfare_infra::{Deployment, caller};
+///
+/// let app = App::new("shop").consumer(Router::new("shipping"));
+/// let deployment = Deployment::new(&config, &caller(&config).await?, &app.topology()?);
+/// println!("{}", deployment.provision().await?);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Deployment {
+    wanted: Wanted,
+    tables: Vec<Table>,
+    update: bool,
+    sns_topics: Topics,
+    sqs: Queues,
+    sns: Subscriptions,
+    dynamo: Tables,
+}
+
+/// How a thing is, against what it should be.
+#[derive(Debug)]
+pub(crate) enum State<H> {
+    /// Not there, or not whole yet.
+    Missing,
+    /// As it should be.
+    There,
+    /// Otherwise; with how it is found again.
+    Differs(H, Vec<Difference>),
+}
+
+impl<H> State<H> {
+    pub(crate) fn of(handle: H, differences: Vec<Difference>) -> Self {
+        match differences.is_empty() {
+            true => Self::There,
+            false => Self::Differs(handle, differences),
+        }
+    }
+
+    fn differences(&self) -> &[Difference] {
+        match self {
+            Self::Differs(_, differences) => differences,
+            Self::Missing | Self::There => &[],
+        }
+    }
+
+    /// What becomes of it.
+    fn outcome(&self) -> Outcome {
+        match self {
+            Self::Missing => Outcome::Made,
+            Self::There => Outcome::There,
+            Self::Differs(_, differences) => Outcome::Changed(differences.clone()),
+        }
+    }
+}
+
+/// How everything is, in the order of what is wanted.
+struct Survey {
+    topics: Vec<State<()>>,
+    queues: Vec<State<Url>>,
+    tables: Vec<State<()>>,
+    subscriptions: Vec<State<String>>,
+}
+
+impl Survey {
+    fn differences(&self) -> Vec<Difference> {
+        let topics = self.topics.iter().flat_map(State::differences);
+        let queues = self.queues.iter().flat_map(State::differences);
+        let tables = self.tables.iter().flat_map(State::differences);
+        let subscriptions = self.subscriptions.iter().flat_map(State::differences);
+        topics
+            .chain(queues)
+            .chain(tables)
+            .chain(subscriptions)
+            .cloned()
+            .collect()
+    }
+}
+
+impl Deployment {
+    /// What this topology needs, in the caller's account. Does no I/O.
+    pub fn new(config: &SdkConfig, caller: &Caller, topology: &Topology) -> Self {
+        Self {
+            wanted: Wanted::new(topology, caller.account()),
+            tables: Vec::new(),
+            update: false,
+            sns_topics: Topics::new(config, caller),
+            sqs: Queues::new(config, caller),
+            sns: Subscriptions::new(config, caller),
+            dynamo: Tables::new(config, caller),
+        }
+    }
+
+    /// A table besides: one of the application's own, or the store's (`fanfare_store::table`, with a
+    /// stream where functions read it).
+    #[must_use]
+    pub fn table(mut self, table: Table) -> Self {
+        self.tables.push(table);
+        self
+    }
+
+    /// Also sets what differs, instead of refusing it; off by default.
+    #[must_use]
+    pub fn update(self, update: bool) -> Self {
+        Self { update, ..self }
+    }
+
+    /// Makes what isn't there, and with [`update`](Self::update) changes what is there otherwise. What is
+    /// there as it should be stays untouched. Tables are waited for, up to five minutes each, and so is
+    /// the name of a queue that was deleted within the last minute.
+    ///
+    /// # Errors
+    /// [`InfraError::Limits`], [`InfraError::Differs`] (with `update`, of what can't be changed), and then
+    /// nothing was done; or a call fails, and what was made before it stays.
+    pub async fn provision(&self) -> Result<Report, InfraError> {
+        let survey = self.survey().await?;
+        let mut report = Report::new(false);
+        self.make_topics(&survey, &mut report).await?;
+        self.make_queues(&survey, &mut report).await?;
+        self.make_tables(&survey, &mut report).await?;
+        // Last, for the queues' policies have spread by then.
+        self.make_subscriptions(&survey, &mut report).await?;
+        Ok(report)
+    }
+
+    /// What [`provision`](Self::provision) would do, without doing it.
+    ///
+    /// # Errors
+    /// As [`provision`](Self::provision), but for those of the calls that make something.
+    pub async fn plan(&self) -> Result<Report, InfraError> {
+        let survey = self.survey().await?;
+        let mut report = Report::new(true);
+        for (topic, state) in self.wanted.topics.iter().zip(&survey.topics) {
+            report.add(topic.resource.clone(), state.outcome());
+        }
+        for (queue, state) in self.wanted.queues.iter().zip(&survey.queues) {
+            report.add(queue.resource.clone(), state.outcome());
+        }
+        for (table, state) in self.tables.iter().zip(&survey.tables) {
+            report.add(tables::resource(table), state.outcome());
+        }
+        for (subscription, state) in self.wanted.subscriptions.iter().zip(&survey.subscriptions) {
+            report.add(subscription.resource.clone(), state.outcome());
+        }
+        Ok(report)
+    }
+
+    /// Deletes exactly what [`provision`](Self::provision) makes, with all messages and items in it: the
+    /// subscriptions, topics, queues and tables of these names. What isn't there is no error.
+    ///
+    /// # Errors
+    /// [`InfraError::Foreign`], and then nothing was done; or a call fails.
+    pub async fn remove(&self) -> Result<Report, InfraError> {
+        let listed = self.listed().await?;
+        self.refuse_foreign(&listed)?;
+        let mut report = Report::new(false);
+        let outcome = |was_there| match was_there {
+            true => Outcome::Deleted,
+            false => Outcome::Absent,
+        };
+        for subscription in &self.wanted.subscriptions {
+            let of_topic = listed.get(&*subscription.topic_arn).into_iter().flatten();
+            let mut was_there = false;
+            for Listed { arn, .. } in of_topic.filter(|listed| listed.endpoint == subscription.queue_arn) {
+                self.sns.delete(subscription, arn).await?;
+                was_there = true;
+            }
+            report.add(subscription.resource.clone(), outcome(was_there));
+        }
+        for topic in &self.wanted.topics {
+            let was_there = !matches!(self.sns_topics.look(topic).await?, State::Missing);
+            if was_there {
+                self.sns_topics.delete(topic).await?;
+            }
+            report.add(topic.resource.clone(), outcome(was_there));
+        }
+        // What leads to another goes before it.
+        for queue in self.wanted.queues.iter().rev() {
+            report.add(queue.resource.clone(), outcome(self.sqs.delete(queue).await?));
+        }
+        for table in &self.tables {
+            report.add(tables::resource(table), outcome(self.dynamo.delete(table).await?));
+        }
+        Ok(report)
+    }
+
+    /// Looks at everything, and refuses what can't be made.
+    async fn survey(&self) -> Result<Survey, InfraError> {
+        limits::check(&self.wanted, &self.tables)?;
+        let mut survey = Survey {
+            topics: Vec::new(),
+            queues: Vec::new(),
+            tables: Vec::new(),
+            subscriptions: Vec::new(),
+        };
+        for topic in &self.wanted.topics {
+            survey.topics.push(self.sns_topics.look(topic).await?);
+        }
+        for queue in &self.wanted.queues {
+            survey.queues.push(self.sqs.look(queue).await?);
+        }
+        for table in &self.tables {
+            survey.tables.push(self.dynamo.look(table).await?);
+        }
+        let listed = self.listed().await?;
+        for subscription in &self.wanted.subscriptions {
+            let of_topic = listed
+                .get(&*subscription.topic_arn)
+                .map_or(&[][..], Vec::as_slice);
+            let state = self.sns.look(subscription, of_topic).await?;
+            survey.subscriptions.push(state);
+        }
+        let mut differences = survey.differences();
+        if self.update {
+            differences.retain(|difference| difference.hindrance.is_some());
+        }
+        match differences.is_empty() {
+            true => Ok(survey),
+            false => Err(InfraError::Differs { differences }),
+        }
+    }
+
+    /// The subscriptions of each topic, by its ARN.
+    async fn listed(&self) -> Result<BTreeMap<&str, Vec<Listed>>, InfraError> {
+        let mut listed = BTreeMap::new();
+        for topic in &self.wanted.topics {
+            listed.insert(topic.arn.as_str(), self.sns.of(topic).await?);
+        }
+        Ok(listed)
+    }
+
+    fn refuse_foreign(&self, listed: &BTreeMap<&str, Vec<Listed>>) -> Result<(), InfraError> {
+        let is_ours = |topic: &str, listed: &Listed| {
+            self.wanted.subscriptions.iter().any(|subscription| {
+                subscription.topic_arn == topic && subscription.queue_arn == listed.endpoint
+            })
+        };
+        let all = listed
+            .iter()
+            .flat_map(|(topic, listed)| listed.iter().map(move |listed| (*topic, listed)));
+        let subscriptions: Vec<String> = all
+            .filter(|(topic, listed)| !is_ours(topic, listed))
+            .map(|(_, Listed { arn, endpoint })| format!("{arn}, which leads to {endpoint}"))
+            .collect();
+        match subscriptions.is_empty() {
+            true => Ok(()),
+            false => Err(InfraError::Foreign { subscriptions }),
+        }
+    }
+
+    async fn make_topics(&self, survey: &Survey, report: &mut Report) -> Result<(), InfraError> {
+        for (topic, state) in self.wanted.topics.iter().zip(&survey.topics) {
+            if let State::Missing = state {
+                self.sns_topics.make(topic).await?;
+            }
+            report.add(topic.resource.clone(), state.outcome());
+        }
+        Ok(())
+    }
+
+    async fn make_queues(&self, survey: &Survey, report: &mut Report) -> Result<(), InfraError> {
+        for (queue, state) in self.wanted.queues.iter().zip(&survey.queues) {
+            match state {
+                State::Missing => self.sqs.make(queue).await?,
+                State::There => {}
+                State::Differs(url, differences) => self.sqs.set(queue, url, differences).await?,
+            }
+            report.add(queue.resource.clone(), state.outcome());
+        }
+        Ok(())
+    }
+
+    /// All are begun before the first is waited for.
+    async fn make_tables(&self, survey: &Survey, report: &mut Report) -> Result<(), InfraError> {
+        let tables = || self.tables.iter().zip(&survey.tables);
+        for (table, state) in tables() {
+            if let State::Missing = state {
+                self.dynamo.make(table).await?;
+            }
+        }
+        for (table, state) in tables() {
+            if let State::Differs(..) = state {
+                self.dynamo.set(table).await?;
+            }
+            if !matches!(state, State::There) {
+                let left_out = self.dynamo.finish(table).await?;
+                left_out.into_iter().for_each(|note| report.note(note));
+            }
+            report.add(tables::resource(table), state.outcome());
+        }
+        Ok(())
+    }
+
+    async fn make_subscriptions(&self, survey: &Survey, report: &mut Report) -> Result<(), InfraError> {
+        let mut spreads = false;
+        for (subscription, state) in self.wanted.subscriptions.iter().zip(&survey.subscriptions) {
+            match state {
+                State::Missing => self.sns.make(subscription).await?,
+                State::There => {}
+                State::Differs(arn, differences) => self.sns.set(subscription, arn, differences).await?,
+            }
+            let settings = state.differences().iter();
+            spreads |= matches!(state, State::Missing)
+                || settings
+                    .map(|difference| &*difference.setting)
+                    .any(|setting| setting.starts_with("Filter"));
+            report.add(subscription.resource.clone(), state.outcome());
+        }
+        if spreads {
+            report.note("New and changed filter policies take up to 15 minutes to spread on AWS.");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,80 @@
+//! What an application needs in an AWS account, made from its topology: topics, queues with their
+//! dead-letter queues, subscriptions, queue policies and tables.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() -> anyhow::Result<()> {
+//! use fanfare::table::{Key, Table};
+//! use fanfare::{App, Delivery, Failure, Handled, Router};
+//! use fanfare_infra::{Deployment, caller};
+//! # #[derive(serde::Serialize, serde::Deserialize)]
+//! # struct OrderPlaced { order: String }
+//! # impl fanfare::Event for OrderPlaced {
+//! #     const TYPE: &'static str = "order.placed";
+//! #     const TOPIC: &'static str = "orders";
+//! # }
+//! # async fn ship(_: Delivery<OrderPlaced>) -> Result<Handled, Failure> { Ok(Handled::Applied) }
+//!
+//! let app = App::new("shop").consumer(Router::new("shipping").on::<OrderPlaced>(ship));
+//! let config = fanfare_local::Local::new()?.sdk_config(); // or AWS's, by the crate `aws-config`
+//! let caller = caller(&config).await?;
+//! let deployment = Deployment::new(&config, &caller, &app.topology()?)
+//!     .table(Table::new("shop-parcels", Key::text("order_id")))
+//!     .table(fanfare_store::table("shop-fanfare"));
+//!
+//! let report = deployment.provision().await?;
+//! assert!(report.to_string().starts_with("made      topic shop-orders\n"));
+//! assert!(deployment.provision().await?.is_unchanged());
+//! deployment.remove().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What is made
+//!
+//! | for | what |
+//! |---|---|
+//! | each topic | an SNS topic, [`{app}-{topic}`](fanfare::topic_name) |
+//! | each consumer | its queue, [`{app}-{consumer}`](fanfare::queue_name); the dead-letter queue of that, [`-dlq`](fanfare::dead_letter_name), which no other queue may have as its own; and one for what topics couldn't deliver to it, [`-undelivered`](fanfare::undelivered_name) |
+//! | each subscription | one from the topic to the queue: raw delivery, the filter policy of the types that are handled, and the queue of what couldn't be delivered |
+//! | each table | the table with its indexes and stream, then expiry and point-in-time recovery |
+//!
+//! Queues are encrypted by SQS's own keys, and take messages from exactly the topics that they are
+//! subscribed to. Tables are billed by request.
+//!
+//! # Again and again
+//!
+//! First everything is looked at. What is there with other settings is [named](InfraError::Differs), all
+//! of it at once, and then nothing is done at all, unless [`Deployment::update`] is on. Settings, tags and
+//! statements that an application doesn't speak of are left as they are; but a queue's policy is one
+//! setting. A run that was killed is completed by the next one.
+//!
+//! # What the role must be allowed
+//!
+//! `sns:GetTopicAttributes`, `CreateTopic`, `ListSubscriptionsByTopic`, `GetSubscriptionAttributes`,
+//! `Subscribe`, `SetSubscriptionAttributes`, and to remove `Unsubscribe` and `DeleteTopic`; `sqs:GetQueueUrl`,
+//! `GetQueueAttributes`, `CreateQueue`, `SetQueueAttributes`, `DeleteQueue`; `dynamodb:DescribeTable`,
+//! `DescribeTimeToLive`, `DescribeContinuousBackups`, `ListTagsOfResource`, `CreateTable`, `TagResource`,
+//! `UntagResource`, `UpdateTable`, `UpdateTimeToLive`, `UpdateContinuousBackups`, `DeleteTable`.
+
+mod caller;
+mod client;
+mod compare;
+mod deployment;
+mod difference;
+mod error;
+mod limits;
+mod queues;
+mod report;
+mod shape;
+mod subscriptions;
+mod tables;
+mod topics;
+mod wanted;
+
+pub use caller::{Caller, caller};
+pub use deployment::Deployment;
+pub use difference::Difference;
+pub use error::{At, InfraError};
+pub use fanfare::table::Table;
+pub use report::{Entry, Kind, Outcome, Report, Resource};

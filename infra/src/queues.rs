@@ -1,0 +1,164 @@
+//! SQS queues.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::QueueAttributeName;
+use aws_types::SdkConfig;
+use tokio::time::Instant;
+
+use crate::client::{Scope, client};
+use crate::compare::differences;
+use crate::deployment::State;
+use crate::wanted::Queue;
+use crate::{Caller, Difference, InfraError};
+
+/// SQS gives a name free a minute after its queue was deleted.
+const FREE_WITHIN: Duration = Duration::from_secs(75);
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+#[derive(Clone, Debug)]
+pub(crate) struct Queues {
+    client: Client,
+    scope: Scope,
+}
+
+/// A queue's URL.
+pub(crate) type Url = String;
+
+impl Queues {
+    pub(crate) fn new(config: &SdkConfig, caller: &Caller) -> Self {
+        Self {
+            client: client!(aws_sdk_sqs, config),
+            scope: Scope::new(config, "SQS", Some(caller.arn())),
+        }
+    }
+
+    pub(crate) async fn look(&self, queue: &Queue) -> Result<State<Url>, InfraError> {
+        let name = &queue.resource.name;
+        let Some(url) = self.url(name).await? else {
+            return Ok(State::Missing);
+        };
+        let call = self.client.get_queue_attributes().queue_url(&url);
+        let answer = match Box::pin(call.attribute_names(QueueAttributeName::All).send()).await {
+            Ok(answer) => answer,
+            // Deleted within the last minute.
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(|error| error.is_queue_does_not_exist()) =>
+            {
+                return Ok(State::Missing);
+            }
+            Err(error) => return Err(self.scope.failed("sqs:GetQueueAttributes", name, error)),
+        };
+        let is = answer.attributes.unwrap_or_default();
+        Ok(State::of(url, compare(queue, &is)))
+    }
+
+    /// The URL of a queue, if it is there.
+    pub(crate) async fn url(&self, name: &str) -> Result<Option<Url>, InfraError> {
+        const CALL: &str = "sqs:GetQueueUrl";
+        match Box::pin(self.client.get_queue_url().queue_name(name).send()).await {
+            Ok(answer) => match answer.queue_url {
+                Some(url) => Ok(Some(url)),
+                None => Err(self.scope.wrong(CALL, name, "the answer lacks the URL")),
+            },
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(|error| error.is_queue_does_not_exist()) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(self.scope.failed(CALL, name, error)),
+        }
+    }
+
+    /// Makes it; of a name that isn't free yet, when it is.
+    pub(crate) async fn make(&self, queue: &Queue) -> Result<(), InfraError> {
+        let name = &queue.resource.name;
+        let since = Instant::now();
+        loop {
+            let mut call = self.client.create_queue().queue_name(name);
+            for (name, value) in &queue.attributes {
+                call = call.attributes((*name).into(), value);
+            }
+            match Box::pin(call.send()).await {
+                Ok(_) => return Ok(()),
+                Err(error)
+                    if error
+                        .as_service_error()
+                        .is_some_and(|error| error.is_queue_deleted_recently()) =>
+                {
+                    if since.elapsed() >= FREE_WITHIN {
+                        return Err(self.scope.failed("sqs:CreateQueue", name, error));
+                    }
+                    tracing::info!(
+                        queue = name,
+                        "was deleted just now: waiting until its name is free"
+                    );
+                    tokio::time::sleep(LOOK_EVERY).await;
+                }
+                Err(error) => return Err(self.scope.failed("sqs:CreateQueue", name, error)),
+            }
+        }
+    }
+
+    pub(crate) async fn set(
+        &self,
+        queue: &Queue,
+        url: &str,
+        differences: &[Difference],
+    ) -> Result<(), InfraError> {
+        let mut call = self.client.set_queue_attributes().queue_url(url);
+        for Difference {
+            setting, should_be, ..
+        } in differences
+        {
+            call = call.attributes(setting.as_str().into(), should_be);
+        }
+        match Box::pin(call.send()).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(self
+                .scope
+                .failed("sqs:SetQueueAttributes", &queue.resource.name, error)),
+        }
+    }
+
+    /// Deletes it with all that is in it, and says whether it was there.
+    pub(crate) async fn delete(&self, queue: &Queue) -> Result<bool, InfraError> {
+        let name = &queue.resource.name;
+        let Some(url) = self.url(name).await? else {
+            return Ok(false);
+        };
+        match Box::pin(self.client.delete_queue().queue_url(url).send()).await {
+            Ok(_) => Ok(true),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(|error| error.is_queue_does_not_exist()) =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(self.scope.failed("sqs:DeleteQueue", name, error)),
+        }
+    }
+}
+
+fn compare(queue: &Queue, is: &HashMap<QueueAttributeName, String>) -> Vec<Difference> {
+    let is = |name: &str| is.get(&name.into()).map(String::as_str);
+    let mut differences = differences(&queue.resource, &queue.attributes, is);
+    if is("KmsMasterKeyId").is_some_and(|key| !key.is_empty()) {
+        // Encrypted by a key of the account's own: that is no less.
+        differences.retain(|difference| difference.setting != "SqsManagedSseEnabled");
+    }
+    let hindered = |difference: Difference| match difference.setting.as_str() {
+        "FifoQueue" => {
+            difference.hindered("whether a queue is FIFO is for ever: remove it, and run this again")
+        }
+        _ => difference,
+    };
+    differences.into_iter().map(hindered).collect()
+}

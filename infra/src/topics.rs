@@ -1,0 +1,75 @@
+//! SNS topics.
+
+use aws_sdk_sns::Client;
+use aws_types::SdkConfig;
+
+use crate::client::{Scope, client, code};
+use crate::compare::differences;
+use crate::deployment::State;
+use crate::wanted::Topic;
+use crate::{Caller, InfraError};
+
+#[derive(Clone, Debug)]
+pub(crate) struct Topics {
+    client: Client,
+    scope: Scope,
+}
+
+impl Topics {
+    pub(crate) fn new(config: &SdkConfig, caller: &Caller) -> Self {
+        Self {
+            client: client!(aws_sdk_sns, config),
+            scope: Scope::new(config, "SNS", Some(caller.arn())),
+        }
+    }
+
+    pub(crate) async fn look(&self, topic: &Topic) -> Result<State<()>, InfraError> {
+        let call = self.client.get_topic_attributes().topic_arn(&topic.arn);
+        let answer = match Box::pin(call.send()).await {
+            Ok(answer) => answer,
+            Err(error) if code(&error) == Some("NotFound") => return Ok(State::Missing),
+            Err(error) => return Err(self.failed("sns:GetTopicAttributes", topic, error)),
+        };
+        let is = answer.attributes.unwrap_or_default();
+        let differences = differences(&topic.resource, &topic.attributes, |name| {
+            is.get(name).map(String::as_str)
+        });
+        let hindrance = "whether a topic is FIFO is for ever: remove it, and run this again";
+        let differences = differences
+            .into_iter()
+            .map(|difference| difference.hindered(hindrance));
+        Ok(State::of((), differences.collect()))
+    }
+
+    pub(crate) async fn make(&self, topic: &Topic) -> Result<(), InfraError> {
+        let mut call = self.client.create_topic().name(&topic.resource.name);
+        for (name, value) in &topic.attributes {
+            call = call.attributes(*name, value);
+        }
+        match Box::pin(call.send()).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(self.failed("sns:CreateTopic", topic, error)),
+        }
+    }
+
+    /// SNS says nothing of one that isn't there.
+    pub(crate) async fn delete(&self, topic: &Topic) -> Result<(), InfraError> {
+        let call = self.client.delete_topic().topic_arn(&topic.arn);
+        match Box::pin(call.send()).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(self.failed("sns:DeleteTopic", topic, error)),
+        }
+    }
+
+    fn failed<E>(
+        &self,
+        call: &'static str,
+        topic: &Topic,
+        error: aws_sdk_sns::error::SdkError<E>,
+    ) -> InfraError
+    where
+        E: aws_sdk_sns::error::ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        self.scope.failed(call, &topic.resource.name, error)
+    }
+}
