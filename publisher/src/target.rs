@@ -115,6 +115,13 @@ impl Target {
         }
     }
 
+    /// Finds out how many bytes it takes, after less than is usual was too much for it. When that can't
+    /// be read, the limit stays as it was known.
+    pub(crate) async fn find_limit(&self) {
+        // Why it can't be read is logged there, and changes nothing for what was refused already.
+        let _ = self.limit(usize::MAX).await;
+    }
+
     /// Sends these, at most ten, in one call.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fanfare::Backoff;
-use fanfare::port::BoxFuture;
+use fanfare::port::{BoxFuture, PublishError};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
@@ -124,6 +124,9 @@ impl Run {
             let began = Instant::now();
             let parcels: Vec<_> = batch.iter().map(|(_, waiting)| &waiting.parcel).collect();
             let answer = target.send(&parcels).await;
+            if parcels.len() == 1 && answer.as_ref().is_err_and(|failed| failed.kind == Kind::TooLong) {
+                target.find_limit().await;
+            }
             Call {
                 batch,
                 answer,
@@ -228,9 +231,20 @@ impl Run {
     }
 
     fn reply(&self, waiting: Waiting, result: Result<(), Failed>) {
-        let Waiting { reply, room, .. } = waiting;
+        let Waiting {
+            reply, room, size, ..
+        } = waiting;
         drop(room);
+        let (destination, limit) = (&self.target.destination, self.target.budget());
+        let result = result.map_err(|failed| match failed.kind {
+            Kind::TooLong if size > limit => PublishError::TooLarge {
+                destination: destination.clone(),
+                size,
+                limit,
+            },
+            _ => failed.into_error(destination),
+        });
         // Nobody waits for it any more when the caller's future was dropped.
-        let _ = reply.send(result.map_err(|failed| failed.into_error(&self.target.destination)));
+        let _ = reply.send(result);
     }
 }

@@ -29,13 +29,13 @@ fn topic_of(size: usize) -> Reply {
     ])
 }
 
-/// Answers what the topic takes with `limit`, and refuses what is more.
+/// Answers what the topic takes with `limit`, and refuses what is more, as SNS was recorded to do it
+/// (`localstack/tests/data/README.md`).
 fn topic(limit: usize) -> Aws {
     Aws::new(move |call| match call.operation.as_str() {
         "GetTopicAttributes" => topic_of(limit),
         "SendMessageBatch" => Reply::Taken,
-        _ if call.size() > limit && call.entries.len() > 1 => Reply::Error(400, "BatchRequestTooLong"),
-        _ if call.size() > limit => Reply::Error(400, "InvalidParameter"),
+        _ if call.size() > limit => Reply::Error(400, "BatchRequestTooLong"),
         _ => Reply::Taken,
     })
 }
@@ -196,9 +196,37 @@ async fn a_message_that_the_destination_finds_too_long_fails_alone() {
     let aws = topic(4_096);
     let mut outgoing = many(4);
     outgoing.insert(2, placed("x".repeat(5_000)));
-    let results = publisher(&aws).publish(outgoing).await;
+    let publisher = publisher(&aws);
+    let results = publisher.publish(outgoing).await;
     for (place, result) in results.iter().enumerate() {
-        assert_eq!(result.is_ok(), place != 2, "{place}: {result:?}");
+        match result {
+            Err(PublishError::TooLarge { size, limit, .. }) if place == 2 => {
+                assert!(*size > 5_000 && *limit == 4_096, "{size} and {limit}");
+            }
+            result => assert!(result.is_ok() && place != 2, "{place}: {result:?}"),
+        }
+    }
+    // From now on it is known, and not tried.
+    let calls = aws.calls().len();
+    let again = one(&publisher, placed("x".repeat(5_000))).await;
+    assert!(
+        matches!(again, Err(PublishError::TooLarge { limit: 4_096, .. })),
+        "{again:?}"
+    );
+    assert_eq!(aws.calls().len(), calls);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_too_long_for_a_limit_that_may_not_be_read_is_refused_with_the_reason() {
+    let aws = Aws::new(|call| match call.operation.as_str() {
+        "GetTopicAttributes" => Reply::Error(403, "AuthorizationError"),
+        _ => Reply::Error(400, "BatchRequestTooLong"),
+    });
+    match one(&publisher(&aws), placed("x".repeat(5_000))).await {
+        Err(PublishError::Rejected { reason, .. }) => {
+            assert!(reason.contains("BatchRequestTooLong"), "{reason}")
+        }
+        other => panic!("{other:?}"),
     }
 }
 
