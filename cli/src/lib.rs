@@ -5,7 +5,9 @@
 //!
 //! ```
 //! use clap::Parser;
+//! use fanfare::table::{Key, Table};
 //! use fanfare::{App, Router};
+//! use fanfare_cli::Application;
 //!
 //! #[derive(Parser)]
 //! enum Cli {
@@ -15,20 +17,34 @@
 //!     Fanfare(fanfare_cli::Command),
 //! }
 //!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), fanfare_cli::CommandError> {
 //! let app = App::new("shop").consumer(Router::new("payment"));
+//! let shop = Application::new(app)
+//!     .table(Table::new("shop-ledger", Key::text("order_id")))
+//!     .table(fanfare_store::table("shop-fanfare"));
 //! match Cli::parse_from(["shop", "topology", "show"]) {
 //!     Cli::Serve => {}
-//!     Cli::Fanfare(command) => command.run(&app, &mut std::io::stdout())?,
+//!     Cli::Fanfare(command) => command.run(&shop, &mut std::io::stdout()).await?,
 //! }
-//! # Ok::<(), fanfare_cli::CommandError>(())
+//! # Ok(())
+//! # }
 //! ```
+//!
+//! Endpoint, region and credentials are the AWS environment's: `AWS_PROFILE`, `AWS_REGION`,
+//! `AWS_ENDPOINT_URL` and their like, as AWS's own tools take them.
 
+mod application;
+mod infra;
 mod table;
 mod topology;
 
 use std::io::{self, Write};
 
-use fanfare::{App, WiringErrors};
+use fanfare::WiringErrors;
+use fanfare_infra::InfraError;
+
+pub use application::Application;
 
 /// The commands that every application has.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Subcommand)]
@@ -37,6 +53,24 @@ pub enum Command {
     /// What the application consists of
     #[command(subcommand)]
     Topology(Topology),
+    /// Makes what the application needs in the AWS account: topics, queues, subscriptions, tables
+    ///
+    /// What is there as it should be stays as it is. What is there otherwise is named, and then nothing
+    /// is done.
+    Provision {
+        /// Also change what is there otherwise, as far as it can be changed
+        #[arg(long)]
+        update: bool,
+        /// Only say what would be done
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Deletes all that `provision` makes, with every message and item in it
+    Remove {
+        /// Yes, delete it
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
 /// What can be done with an application's topology.
@@ -58,19 +92,43 @@ pub enum CommandError {
     /// The application has mistakes in its wiring.
     #[error(transparent)]
     Wiring(#[from] WiringErrors),
+    /// The account isn't as it should be, or can't be reached.
+    #[error(transparent)]
+    Infra(#[from] InfraError),
+    /// Nobody has said that everything may be deleted.
+    #[error(
+        "this deletes the topics, queues and tables of `{app}` with all that is in them: say so with --yes"
+    )]
+    Unconfirmed {
+        /// The application's name.
+        app: String,
+    },
     /// Its output can't be written.
     #[error("the output can't be written")]
     Output(#[from] io::Error),
 }
 
 impl Command {
-    /// Runs the command for this application, with its output to `out`.
+    /// Runs the command for this application, with its output to `out`. Only `provision` and `remove`
+    /// look at the AWS environment, and call AWS. May be dropped: what was made stays, and the next run
+    /// goes on from there.
     ///
     /// # Errors
-    /// The application has mistakes in its wiring, or the output can't be written.
-    pub fn run(self, app: &App, out: &mut impl Write) -> Result<(), CommandError> {
+    /// The application has mistakes in its wiring; the account has something otherwise, or a call fails;
+    /// a removal isn't confirmed; or the output can't be written.
+    pub async fn run(self, application: &Application, out: &mut impl Write) -> Result<(), CommandError> {
+        let topology = application.app.topology()?;
         match self {
-            Self::Topology(Topology::Show { json }) => topology::show(&app.topology()?, json, out)?,
+            Self::Topology(Topology::Show { json }) => topology::show(&topology, json, out)?,
+            Self::Provision { update, dry_run } => {
+                let deed = infra::Deed::Provision { update, dry_run };
+                infra::run(&infra::config().await, &topology, &application.tables, deed, out).await?;
+            }
+            Self::Remove { yes: false } => return Err(CommandError::Unconfirmed { app: topology.app }),
+            Self::Remove { yes: true } => {
+                let config = infra::config().await;
+                infra::run(&config, &topology, &application.tables, infra::Deed::Remove, out).await?;
+            }
         }
         Ok(())
     }

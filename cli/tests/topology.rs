@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fanfare::{App, Command as CommandTrait, Delivery, Event, Failure, Handled, Producer, Router};
-use fanfare_cli::{Command, CommandError, Topology};
+use fanfare_cli::{Application, Command, CommandError, Topology};
 use serde::{Deserialize, Serialize};
 
 macro_rules! event {
@@ -53,9 +53,13 @@ fn app() -> App {
         )
 }
 
-fn show(app: &App, json: bool) -> Result<String, CommandError> {
+/// On a runtime that has no network and no timers.
+fn show(app: App, json: bool) -> Result<String, CommandError> {
+    let application = Application::new(app);
     let mut out = Vec::new();
-    Command::Topology(Topology::Show { json }).run(app, &mut out)?;
+    let shown = Command::Topology(Topology::Show { json }).run(&application, &mut out);
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    runtime.block_on(shown)?;
     Ok(String::from_utf8_lossy(&out).into_owned())
 }
 
@@ -71,12 +75,12 @@ bookkeeping   ledger.posted (from ledger.fifo)                                  
 producer   emits
 checkout   order.placed (to orders)
 ";
-    assert_eq!(show(&app(), false).unwrap(), expected);
+    assert_eq!(show(app(), false).unwrap(), expected);
 }
 
 #[test]
 fn as_json_it_is_all_that_infrastructure_is_made_from() {
-    let json: serde_json::Value = serde_json::from_str(&show(&app(), true).unwrap()).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&show(app(), true).unwrap()).unwrap();
     let subscription = &json["consumers"][0]["subscriptions"][0];
     assert_eq!(
         subscription["filter_policy"],
@@ -88,12 +92,23 @@ fn as_json_it_is_all_that_infrastructure_is_made_from() {
 #[test]
 fn a_mistake_in_the_wiring_is_an_error_that_names_it() {
     let app = app().consumer(Router::new("payment").on::<OrderPlaced>(nothing));
-    let error = show(&app, false).unwrap_err();
+    let error = show(app, false).unwrap_err();
     assert!(matches!(error, CommandError::Wiring(_)));
     assert!(
         error.to_string().contains("two consumers are called `payment`"),
         "{error}"
     );
+}
+
+#[test]
+fn nothing_is_removed_without_a_yes_and_without_asking_the_network() {
+    let application = Application::new(app());
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let mut out = Vec::new();
+    let removed = runtime.block_on(Command::Remove { yes: false }.run(&application, &mut out));
+    let error = removed.unwrap_err();
+    assert!(error.to_string().contains("`shop`"), "{error}");
+    assert!(error.to_string().ends_with("say so with --yes"), "{error}");
 }
 
 #[test]
@@ -114,4 +129,9 @@ fn it_is_part_of_the_binarys_own_command_line() {
     };
     assert_eq!(command, Command::Topology(Topology::Show { json: true }));
     assert!(parse(&["shop", "topology"]).is_err());
+    let Ok(Cli::Fanfare(command)) = parse(&["shop", "provision", "--update", "--dry-run"]) else {
+        panic!("not the library's command");
+    };
+    let (update, dry_run) = (true, true);
+    assert_eq!(command, Command::Provision { update, dry_run });
 }
