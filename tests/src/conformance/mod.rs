@@ -8,6 +8,8 @@
 //! # fn main() {}
 //! ```
 //!
+//! Attributes after the transport are those of each test: `conformance!(LocalStack, #[ignore = "why"])`.
+//!
 //! A case that needs what the transport [can't do](Capabilities) is left out, and says so. No case
 //! knows what it runs against: they use the ports and [`World`] alone.
 
@@ -15,12 +17,16 @@ mod capability;
 mod fixture;
 mod in_process;
 mod local;
+mod localstack;
+mod sdk;
 mod stage;
 mod transport;
 
 pub use capability::{Capabilities, Capability};
 pub use in_process::{InProcess, Topics};
-pub use local::{LocalInProcess, LocalOnSocket, Sdk};
+pub use local::{LocalInProcess, LocalOnSocket};
+pub use localstack::LocalStack;
+pub use sdk::Sdk;
 pub use stage::Stage;
 pub use transport::{Transport, World};
 
@@ -48,9 +54,10 @@ macro_rules! cases {
         /// Makes a test of each case of the suite, run against this [transport](Transport).
         #[macro_export]
         macro_rules! conformance {
-            ($d transport:expr) => {
+            ($d transport:expr $d(, #[$d attribute:meta])* $d(,)?) => {
                 $($(
                     #[test]
+                    $d(#[$d attribute])*
                     fn $case() {
                         if let Err(broken) = $crate::conformance::run(&$d transport, stringify!($case)) {
                             panic!("{broken:?}");

@@ -118,7 +118,10 @@ fn is_passing(code: &str) -> bool {
 fn is_gone(code: &str, message: &str) -> bool {
     let said = ["ReceiptHandle is invalid", "expired", "Total VisibilityTimeout"];
     let says = || said.iter().any(|said| message.contains(said));
-    GONE.contains(&short(code)) || (short(code) == "InvalidParameterValue" && says())
+    let code = short(code);
+    // The second is the name of the error's shape, which LocalStack gives.
+    let invalid = ["InvalidParameterValue", "InvalidParameterValueException"].contains(&code);
+    GONE.contains(&code) || (invalid && says())
 }
 
 fn told(code: &str, message: Option<&str>) -> String {
@@ -177,6 +180,10 @@ mod tests {
             (
                 "InvalidParameterValue",
                 "Value AQEB for parameter ReceiptHandle is invalid. Reason: The receipt handle has expired.",
+            ),
+            (
+                "InvalidParameterValueException",
+                "Value AQEB for parameter ReceiptHandle is invalid. Reason: Message does not exist or is not available for visibility timeout change.",
             ),
             (
                 "InvalidParameterValue",
