@@ -1,7 +1,6 @@
 //! CloudEvents' JSON format: <https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md>.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use std::borrow::Cow;
 use std::fmt;
 
 use base64::Engine;
@@ -23,36 +22,31 @@ impl Envelope {
     /// # Errors
     /// [`EnvelopeError`] names the attribute that is missing or wrong.
     pub fn parse(text: &str) -> Result<Self, EnvelopeError> {
-        let Members {
-            mut attributes,
-            twice,
-        } = members(text)?;
-        // An attribute that is null counts as absent (section 2.2). Null data is data (section 3.1.1).
-        attributes.retain(|name, value| name == "data" || value.get() != "null");
-
-        match required(&mut attributes, "specversion")?.as_str() {
+        let mut members = members(text)?;
+        match members.required("specversion")?.as_str() {
             "1.0" => {}
             _ => return Err(invalid("specversion", "only 1.0 is known")),
         }
-        if let Some(name) = twice {
-            return Err(invalid(&name, "it is there twice"));
+        if let Some(name) = members.twice() {
+            return Err(invalid(name, "it is there twice"));
         }
-        let id = required(&mut attributes, "id")?;
-        let source = required(&mut attributes, "source")?;
-        let ty = required(&mut attributes, "type")?;
-        let subject = optional(&mut attributes, "subject")?;
-        let schema = optional(&mut attributes, "dataschema")?;
-        let content_type = optional(&mut attributes, "datacontenttype")?;
-        let time = optional(&mut attributes, "time")?
+        let id = members.required("id")?;
+        let source = members.required("source")?;
+        let ty = members.required("type")?;
+        let subject = members.optional("subject")?;
+        let schema = members.optional("dataschema")?;
+        let content_type = members.optional("datacontenttype")?;
+        let time = members
+            .optional("time")?
             .map(|text| OffsetDateTime::parse(&text, &Rfc3339))
             .transpose()
             .map_err(|error| invalid("time", &format!("not RFC 3339: {error}")))?;
-        let data = data(
-            attributes.remove("data"),
-            optional(&mut attributes, "data_base64")?,
-        )?;
-        let extensions = attributes
+        // Null data is data (section 3.1.1).
+        let data = data(members.take_any("data"), members.optional("data_base64")?)?;
+        let extensions = members
+            .0
             .into_iter()
+            .filter_map(|(name, value)| Some((name, value.filter(|value| value.get() != "null")?)))
             .map(|(name, value)| extension(name, value))
             .collect::<Result<_, _>>()?;
         Ok(Self::new(Parts {
@@ -75,14 +69,46 @@ impl Envelope {
     }
 }
 
-type Attributes<'a> = BTreeMap<String, &'a RawValue>;
+/// The members of a JSON object, sorted by name.
+struct Members<'a>(Vec<(Cow<'a, str>, Option<&'a RawValue>)>);
 
-/// The members of a JSON object, and the first name that two of them share: readers differ in which
-/// one they take, so that one event would have two meanings.
-struct Members<'a> {
-    attributes: Attributes<'a>,
-    twice: Option<String>,
+impl<'a> Members<'a> {
+    /// Takes a member out. An attribute that is null counts as absent (section 2.2).
+    fn take(&mut self, name: &str) -> Option<&'a RawValue> {
+        self.take_any(name).filter(|value| value.get() != "null")
+    }
+
+    fn take_any(&mut self, name: &str) -> Option<&'a RawValue> {
+        let place = self.0.binary_search_by(|(member, _)| (**member).cmp(name));
+        place.ok().and_then(|place| self.0[place].1.take())
+    }
+
+    fn required(&mut self, name: &'static str) -> Result<String, EnvelopeError> {
+        self.optional(name)?.ok_or(EnvelopeError::Missing(name))
+    }
+
+    fn optional(&mut self, name: &'static str) -> Result<Option<String>, EnvelopeError> {
+        let Some(raw) = self.take(name) else {
+            return Ok(None);
+        };
+        let text = text(raw).ok_or_else(|| invalid(name, "not a string"))?;
+        if text.is_empty() && name != "data_base64" {
+            return Err(invalid(name, "empty"));
+        }
+        Ok(Some(text))
+    }
+
+    /// A name that two members share: readers differ in which one they take, so that one event would
+    /// have two meanings.
+    fn twice(&self) -> Option<&str> {
+        let twice = self.0.windows(2).find(|pair| pair[0].0 == pair[1].0)?;
+        Some(&twice[0].0)
+    }
 }
+
+/// A name, which is copied only when it is written with escapes.
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 fn members(text: &str) -> Result<Members<'_>, EnvelopeError> {
     struct Object;
@@ -95,21 +121,12 @@ fn members(text: &str) -> Result<Members<'_>, EnvelopeError> {
         }
 
         fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-            let mut members = Members {
-                attributes: Attributes::new(),
-                twice: None,
-            };
-            while let Some((name, value)) = map.next_entry::<String, &RawValue>()? {
-                match members.attributes.entry(name) {
-                    Entry::Vacant(entry) => {
-                        entry.insert(value);
-                    }
-                    Entry::Occupied(entry) => {
-                        members.twice.get_or_insert_with(|| entry.key().clone());
-                    }
-                }
+            let mut members = Vec::with_capacity(16);
+            while let Some((Name(name), value)) = map.next_entry::<Name<'de>, &RawValue>()? {
+                members.push((name, Some(value)));
             }
-            Ok(members)
+            members.sort_by(|(one, _), (other, _)| one.cmp(other));
+            Ok(Members(members))
         }
     }
 
@@ -120,19 +137,14 @@ fn members(text: &str) -> Result<Members<'_>, EnvelopeError> {
         .map_err(|error| EnvelopeError::Json(without_values(&error)))
 }
 
-fn required(attributes: &mut Attributes<'_>, name: &'static str) -> Result<String, EnvelopeError> {
-    optional(attributes, name)?.ok_or(EnvelopeError::Missing(name))
-}
-
-fn optional(attributes: &mut Attributes<'_>, name: &'static str) -> Result<Option<String>, EnvelopeError> {
-    let Some(raw) = attributes.remove(name) else {
-        return Ok(None);
-    };
-    let text: String = serde_json::from_str(raw.get()).map_err(|_| invalid(name, "not a string"))?;
-    if text.is_empty() && name != "data_base64" {
-        return Err(invalid(name, "empty"));
+/// The text, when it is one.
+fn text(raw: &RawValue) -> Option<String> {
+    let inner = raw.get().strip_prefix('"')?.strip_suffix('"')?;
+    match inner.contains('\\') {
+        // It was found to be a JSON string already: without escapes it is what stands there.
+        false => Some(inner.to_owned()),
+        true => serde_json::from_str(raw.get()).ok(),
     }
-    Ok(Some(text))
 }
 
 fn data(json: Option<&RawValue>, base64: Option<String>) -> Result<Option<Data>, EnvelopeError> {
@@ -147,7 +159,7 @@ fn data(json: Option<&RawValue>, base64: Option<String>) -> Result<Option<Data>,
     }
 }
 
-fn extension(name: String, raw: &RawValue) -> Result<(String, Value), EnvelopeError> {
+fn extension(name: Cow<'_, str>, raw: &RawValue) -> Result<(String, Value), EnvelopeError> {
     if !name
         .bytes()
         .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
@@ -155,10 +167,13 @@ fn extension(name: String, raw: &RawValue) -> Result<(String, Value), EnvelopeEr
     {
         return Err(invalid(&name, "a name has only the characters a-z and 0-9"));
     }
+    if let Some(text) = text(raw) {
+        return Ok((name.into_owned(), Value::String(text)));
+    }
     let value = serde_json::from_str(raw.get()).map_err(|error| invalid(&name, &error.to_string()))?;
     match value {
         Value::Object(_) | Value::Array(_) => Err(invalid(&name, "neither object nor array is allowed")),
-        scalar => Ok((name, scalar)),
+        scalar => Ok((name.into_owned(), scalar)),
     }
 }
 

@@ -11,26 +11,24 @@ const LINGER: Duration = Duration::from_millis(10);
 /// Entries on their way into batch calls of one kind.
 #[derive(Debug)]
 pub(super) struct Lane<T> {
-    entries: VecDeque<T>,
-    by: Option<Instant>,
+    /// Each with the time by which it goes.
+    entries: VecDeque<(Instant, T)>,
 }
 
 impl<T> Lane<T> {
     pub(super) fn new() -> Self {
         Self {
             entries: VecDeque::new(),
-            by: None,
         }
     }
 
     pub(super) fn push(&mut self, entry: T) {
-        self.entries.push_back(entry);
-        self.by.get_or_insert_with(|| Instant::now() + LINGER);
+        self.entries.push_back((Instant::now() + LINGER, entry));
     }
 
     /// When the first entry has waited long enough.
     pub(super) fn due(&self) -> Option<Instant> {
-        self.by
+        self.entries.front().map(|(by, _)| *by)
     }
 
     /// The entries of the next call, if it is time for one: `limit` units are there, an entry has
@@ -41,10 +39,10 @@ impl<T> Lane<T> {
         limit: usize,
         units: impl Fn(&T) -> usize,
     ) -> Option<Vec<T>> {
-        let due = at_once || self.by.is_some_and(|by| Instant::now() >= by);
+        let due = at_once || self.due().is_some_and(|by| Instant::now() >= by);
         let (mut count, mut sum) = (0, 0);
         let mut full = false;
-        for entry in &self.entries {
+        for (_, entry) in &self.entries {
             let more = units(entry);
             if count > 0 && sum + more > limit {
                 full = true;
@@ -55,10 +53,6 @@ impl<T> Lane<T> {
         if count == 0 || !(due || full || sum >= limit) {
             return None;
         }
-        let batch = self.entries.drain(..count).collect();
-        if self.entries.is_empty() {
-            self.by = None;
-        }
-        Some(batch)
+        Some(self.entries.drain(..count).map(|(_, entry)| entry).collect())
     }
 }

@@ -119,7 +119,13 @@ where
                 Event::Shutdown => self.stop(),
                 Event::Time => self.tick(),
                 Event::Called(called) => self.called(called),
-                Event::Ended(ended) => self.ended(ended),
+                Event::Ended(ended) => {
+                    self.ended(ended);
+                    // Those that have ended by now share one turn: with quick handlers that is most of them.
+                    while let Some(ended) = self.tasks.try_join_next_with_id() {
+                        self.ended(ended);
+                    }
+                }
             }
         }
     }
