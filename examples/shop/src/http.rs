@@ -4,8 +4,11 @@
 //! the read model: `processing` until the order has ended. There is no authentication: who uses this
 //! for more than an example puts the caller into the idempotency key.
 
+use std::future::{Future, IntoFuture};
 use std::sync::Arc;
+use std::time::Duration;
 
+use anyhow::Context;
 use aws_sdk_dynamodb::Client;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, State};
@@ -14,13 +17,19 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use fanfare::{Clock, new_id};
-use fanfare_store::{CommitError, IdempotencyKey};
+use fanfare_store::{CommitError, IdempotencyKey, Relay};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 
 use crate::checkout::{self, Checkout, PlaceError};
 use crate::orders_view::{self, PROCESSING};
+use crate::relayed::relayed;
 use crate::{Deps, Order, order, reader};
+
+/// How long open requests have to end at a shutdown.
+const DRAIN: Duration = Duration::from_secs(20);
 
 /// The longest body, in bytes: an order is far shorter.
 const MAX_BODY: usize = 16 * 1024;
@@ -49,6 +58,36 @@ pub fn router(deps: &Deps) -> Router {
         .route("/orders/{id}", get(show))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(Arc::new(api))
+}
+
+/// Serves the API until `shutdown` resolves and open requests have ended, and relays what it commits.
+///
+/// # Errors
+/// The listener fails.
+pub async fn serve(
+    listener: TcpListener,
+    deps: &Deps,
+    relay: &Relay,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> anyhow::Result<()> {
+    let (stop, stopped) = oneshot::channel();
+    let serving = axum::serve(listener, router(deps)).with_graceful_shutdown(async move {
+        shutdown.await;
+        let _ = stop.send(());
+    });
+    // A client that neither asks nor goes away must not hold up the end.
+    let late = async {
+        let _ = stopped.await;
+        tokio::time::sleep(DRAIN).await;
+    };
+    let served = async {
+        tokio::select! {
+            biased;
+            served = serving.into_future() => served,
+            () = late => Ok(()),
+        }
+    };
+    relayed(relay, served).await.context("the HTTP API broke off")
 }
 
 /// What went wrong, as the caller sees it.

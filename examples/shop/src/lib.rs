@@ -24,9 +24,10 @@
 //! An order ends in one of three ways: its payment fails, it is shipped, or no shelf can serve it and
 //! it is cancelled and refunded. Each service keeps its own tables ([`tables`]) and writes them in the
 //! transaction that records the event as handled. [`dev`] runs all of it in one process and audits what
-//! came of it.
+//! came of it; [`process`] has the processes that it consists of on AWS.
 
 pub mod analytics;
+pub mod aws;
 pub mod bookkeeping;
 pub mod checkout;
 pub mod dev;
@@ -39,7 +40,9 @@ pub mod loyalty;
 pub mod order;
 pub mod orders_view;
 pub mod payment;
+pub mod process;
 pub mod reader;
+mod relayed;
 pub mod shipping;
 mod spread;
 pub mod tables;
@@ -56,6 +59,19 @@ pub use spread::spread;
 
 /// The application's name.
 pub const NAME: &str = "shop";
+
+/// The names of the consumers.
+pub const CONSUMERS: [&str; 9] = [
+    checkout::NAME,
+    payment::NAME,
+    bookkeeping::NAME,
+    inventory::NAME,
+    shipping::NAME,
+    email::NAME,
+    analytics::NAME,
+    orders_view::NAME,
+    loyalty::NAME,
+];
 
 /// What the services need from outside. Cheap to clone.
 #[derive(Clone)]

@@ -1,10 +1,12 @@
-//! The shop's binary: `shop dev` runs all of it, the rest is what every fanfare application has.
+//! The shop's binary: `shop dev` runs all of it, `shop worker` and its like are its processes on AWS, and
+//! the rest is what every fanfare application has.
 
-use std::io::stdout;
+use std::io::{IsTerminal, stderr, stdout};
 use std::process::ExitCode;
 
 use clap::Parser;
-use shop::dev::{self, Options};
+use fanfare_cli::Application;
+use shop::{dev, process, tables};
 use tracing_subscriber::EnvFilter;
 
 // A third of the time went into the system's allocator.
@@ -15,27 +17,49 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[derive(Parser)]
 #[command(name = "shop", version)]
 enum Cli {
-    Dev(Options),
+    Dev(dev::Options),
+    Worker(process::WorkerOptions),
+    /// Publishes what other processes have left in the outbox, until SIGTERM or Ctrl-C
+    Relay,
+    Api(process::ApiOptions),
+    Place(process::PlaceOptions),
+    Audit(process::AuditOptions),
     #[command(flatten)]
     Fanfare(fanfare_cli::Command),
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
-    // What is tried again isn't worth a line here: RUST_LOG=warn shows it.
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("error"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .init();
-    match Cli::parse() {
-        Cli::Dev(options) => match dev::run(options, &mut stdout()).await? {
-            true => Ok(ExitCode::SUCCESS),
-            false => Ok(ExitCode::FAILURE),
-        },
-        Cli::Fanfare(command) => {
-            command.run(&dev::describe()?, &mut stdout())?;
-            Ok(ExitCode::SUCCESS)
+    let cli = Cli::parse();
+    let usual = match cli {
+        // What is tried again isn't worth a line here: RUST_LOG=warn shows it.
+        Cli::Dev(_) | Cli::Place(_) | Cli::Audit(_) | Cli::Fanfare(_) => "error",
+        Cli::Worker(_) | Cli::Relay | Cli::Api(_) => {
+            "warn,shop=info,fanfare=info,fanfare_worker=info,fanfare_store=info"
         }
-    }
+    };
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(usual)))
+        .with_writer(stderr)
+        .with_ansi(stderr().is_terminal())
+        .init();
+    let out = &mut stdout();
+    let well = match cli {
+        Cli::Dev(options) => dev::run(options, out).await?,
+        Cli::Worker(options) => process::worker(options).await.map(|()| true)?,
+        Cli::Relay => process::relay().await.map(|()| true)?,
+        Cli::Api(options) => process::api(options).await.map(|()| true)?,
+        Cli::Place(options) => process::place(options, out).await.map(|()| true)?,
+        Cli::Audit(options) => process::audit(options, out).await?,
+        Cli::Fanfare(command) => command.run(&application()?, out).await.map(|()| true)?,
+    };
+    Ok(match well {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
+}
+
+/// What the shop consists of, and its tables.
+fn application() -> anyhow::Result<Application> {
+    Ok(Application::new(dev::describe()?).tables(tables::described()))
 }

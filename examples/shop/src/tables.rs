@@ -1,12 +1,8 @@
 //! The services' own tables, a few for each and none shared.
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::client::Waiters;
-use aws_sdk_dynamodb::error::BuildError;
-use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
-};
-use std::time::Duration;
+use fanfare::table::Key;
+use fanfare_store::StoreError;
 
 use crate::item::Item;
 
@@ -59,8 +55,16 @@ pub const VIEWS: Table = table("shop-views", "order_id");
 /// Loyalty's points.
 pub const POINTS: Table = table("shop-points", "customer_id");
 
+/// What the mail provider was asked for, where it is no folder: under each mail's key the mail itself
+/// and every call.
+pub const MAILS: Table = Table {
+    name: "shop-mails",
+    key: "mail",
+    sort: Some("entry"),
+};
+
 /// All of them.
-pub const ALL: [Table; 9] = [
+pub const ALL: [Table; 10] = [
     ORDERS,
     LEDGER,
     BOOKS,
@@ -70,50 +74,33 @@ pub const ALL: [Table; 9] = [
     SALES,
     VIEWS,
     POINTS,
+    MAILS,
 ];
 
-/// How long a table may take to become active.
-const CREATION: Duration = Duration::from_secs(60);
+/// All tables there are to be, the store's among them, as data.
+pub fn described() -> Vec<fanfare::table::Table> {
+    let own = ALL.iter().map(Table::described);
+    own.chain([fanfare_store::table(FANFARE)]).collect()
+}
 
 /// Creates the services' tables, billed by request. Those that are there stay as they are.
 ///
 /// # Errors
-/// DynamoDB refuses one, or it doesn't become active within a minute.
-pub async fn create(dynamo: &Client) -> anyhow::Result<()> {
+/// DynamoDB refuses one, or it doesn't become active within two minutes.
+pub async fn create(dynamo: &Client) -> Result<(), StoreError> {
     for table in ALL {
-        table.create(dynamo).await?;
+        fanfare_store::create_table(dynamo, &table.described()).await?;
     }
     Ok(())
 }
 
 impl Table {
-    async fn create(&self, dynamo: &Client) -> anyhow::Result<()> {
-        let mut request = dynamo
-            .create_table()
-            .table_name(self.name)
-            .billing_mode(BillingMode::PayPerRequest);
-        for (name, kind) in [(Some(self.key), KeyType::Hash), (self.sort, KeyType::Range)] {
-            let Some(name) = name else { continue };
-            request = request.attribute_definitions(text_attribute(name)?).key_schema(
-                KeySchemaElement::builder()
-                    .attribute_name(name)
-                    .key_type(kind)
-                    .build()?,
-            );
+    fn described(&self) -> fanfare::table::Table {
+        let table = fanfare::table::Table::new(self.name, Key::text(self.key));
+        match self.sort {
+            Some(sort) => table.sort(Key::text(sort)),
+            None => table,
         }
-        if let Err(error) = request.send().await
-            && !error
-                .as_service_error()
-                .is_some_and(|error| error.is_resource_in_use_exception())
-        {
-            return Err(anyhow::Error::new(error).context(format!("can't create the table {}", self.name)));
-        }
-        dynamo
-            .wait_until_table_exists()
-            .table_name(self.name)
-            .wait(CREATION)
-            .await?;
-        Ok(())
     }
 
     /// Reads every item of it, strongly consistent: for small tables and for audits.
@@ -133,11 +120,4 @@ impl Table {
         }
         Ok(items)
     }
-}
-
-fn text_attribute(name: &str) -> Result<AttributeDefinition, BuildError> {
-    AttributeDefinition::builder()
-        .attribute_name(name)
-        .attribute_type(ScalarAttributeType::S)
-        .build()
 }

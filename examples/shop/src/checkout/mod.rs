@@ -2,15 +2,17 @@
 
 mod place;
 
+use std::collections::BTreeMap;
+
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::Update;
 use fanfare::{Delivery, Failure, Handled, Handler, Producer, Router};
 use fanfare_store::Inbox;
 
-use crate::Deps;
 use crate::events::{OrderCancelled, OrderPlaced, RefundPayment, StockRejected};
-use crate::item::text;
+use crate::item::{get_order, text};
 use crate::tables::ORDERS;
+use crate::{Deps, Order};
 
 pub use place::{Checkout, PlaceError, Placed};
 
@@ -58,6 +60,19 @@ impl Handler<StockRejected> for Cancel {
             .await?;
         Ok(handled)
     }
+}
+
+/// All orders that checkout has taken, by their ids.
+///
+/// # Errors
+/// DynamoDB can't be read.
+pub async fn orders(dynamo: &Client) -> anyhow::Result<BTreeMap<String, Order>> {
+    let mut orders = BTreeMap::new();
+    for item in ORDERS.scan(dynamo).await? {
+        let order = get_order(ORDERS.name, &item)?;
+        orders.insert(order.id.clone(), order);
+    }
+    Ok(orders)
 }
 
 /// Whether checkout has taken an order of this id.

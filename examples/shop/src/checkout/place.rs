@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{Put, ReturnValuesOnConditionCheckFailure};
+use fanfare::Backoff;
 use fanfare_store::{CommitError, Committed, IdempotencyKey, Outbox};
 
 use super::NAME;
@@ -14,6 +15,10 @@ use crate::{Deps, Order};
 /// How long a caller's idempotency key is remembered. After that the order's own condition returns the
 /// order that is there.
 const KEY_TTL: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How often an order is tried, with these pauses: for some minutes.
+const TRIES: u32 = 200;
+const PAUSES: Backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
 
 /// Takes orders: each is written together with the event that tells of it.
 #[derive(Clone, Debug)]
@@ -43,6 +48,15 @@ pub enum PlaceError {
     /// What lies under its id can't be read.
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
+    /// It can't be written in many tries.
+    #[error("order {id} can't be placed")]
+    GivenUp {
+        /// The id.
+        id: String,
+        /// What went wrong at last.
+        #[source]
+        source: Box<PlaceError>,
+    },
     /// It can't be written, or the idempotency key is in the way.
     #[error(transparent)]
     Commit(CommitError),
@@ -104,6 +118,30 @@ impl Checkout {
                 }
             }
             Err(error) => Err(PlaceError::Commit(error)),
+        }
+    }
+
+    /// Takes an order as [`place`](Self::place) does without a key, and again while that fails, for some
+    /// minutes.
+    ///
+    /// # Errors
+    /// [`PlaceError::Differs`] at once, or [`PlaceError::GivenUp`].
+    pub async fn place_surely(&self, order: &Order) -> Result<Placed, PlaceError> {
+        let mut tries = 0;
+        loop {
+            match self.place(order.clone(), None).await {
+                Err(error) if !matches!(error, PlaceError::Differs { .. }) => {
+                    tries += 1;
+                    if tries == TRIES {
+                        return Err(PlaceError::GivenUp {
+                            id: order.id.clone(),
+                            source: Box::new(error),
+                        });
+                    }
+                    tokio::time::sleep(PAUSES.delay(tries)).await;
+                }
+                placed => return placed,
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 /// How often what happened, for all consumers. Clones count together.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Counters(Arc<Shared>);
+pub(crate) struct Counters(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
@@ -21,24 +21,27 @@ struct Shared {
 
 /// How often what happened to messages of one consumer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Counted {
+pub(crate) struct Counted {
     /// Messages whose effect was applied.
     pub applied: u64,
     /// Messages whose effect had been applied before.
     pub duplicates: u64,
     /// Tries after which the message came again.
     pub retries: u64,
+    /// Messages that were received before: whoever had them gave them back, or died.
+    pub redelivered: u64,
 }
 
 impl Counters {
     /// Counts a try.
-    pub(super) fn note(&self, settled: &Settled<'_>) {
+    pub(crate) fn note(&self, settled: &Settled<'_>) {
         {
             let mut consumers = self.0.consumers.lock().unwrap_or_else(PoisonError::into_inner);
             let counted = match consumers.get_mut(settled.consumer) {
                 Some(counted) => counted,
                 None => consumers.entry(settled.consumer.to_owned()).or_default(),
             };
+            counted.redelivered += u64::from(settled.message.receive_count > 1);
             match (settled.outcome.name(), settled.verdict) {
                 ("applied", _) => counted.applied += 1,
                 ("duplicate", _) => counted.duplicates += 1,
@@ -52,23 +55,23 @@ impl Counters {
     }
 
     /// How many tries there were, of all consumers.
-    pub(super) fn seen(&self) -> u64 {
+    pub(crate) fn seen(&self) -> u64 {
         self.0.seen.load(Ordering::SeqCst)
     }
 
     /// When the last try ended.
-    pub(super) fn last(&self) -> Option<Instant> {
+    pub(crate) fn last(&self) -> Option<Instant> {
         *self.0.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What happened to messages of this consumer.
-    pub(super) fn of(&self, consumer: &str) -> Counted {
+    pub(crate) fn of(&self, consumer: &str) -> Counted {
         let consumers = self.0.consumers.lock().unwrap_or_else(PoisonError::into_inner);
         consumers.get(consumer).copied().unwrap_or_default()
     }
 
     /// How many messages were applied, by all consumers.
-    pub(super) fn applied(&self) -> u64 {
+    pub(crate) fn applied(&self) -> u64 {
         let consumers = self.0.consumers.lock().unwrap_or_else(PoisonError::into_inner);
         consumers.values().map(|counted| counted.applied).sum()
     }

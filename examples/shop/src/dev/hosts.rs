@@ -6,17 +6,15 @@ use std::time::Duration;
 
 use anyhow::Context;
 use fanfare::fault::Life;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::world::World;
+use crate::relayed::relayed;
 
 /// How long a killed host is away.
 pub(super) const AWAY: Duration = Duration::from_millis(250);
-
-/// How long a receive waits, and so a shutdown for it.
-const POLL: Duration = Duration::from_millis(500);
 
 /// How many messages a host handles at a time.
 const CONCURRENCY: usize = 32;
@@ -101,7 +99,7 @@ impl Served {
         let world = &self.world;
         let deps = world.deps_in(&life);
         let relay = world.relay(&deps, &life);
-        let services = world.app(&deps).services()?;
+        let services = world.app(&deps)?.services()?;
         let service = services
             .into_iter()
             .find(|service| service.consumer() == self.consumer)
@@ -121,22 +119,11 @@ impl Served {
         let counters = world.counters.clone();
         let worker = worker.configure(|host| {
             host.concurrency(CONCURRENCY)
-                .poll(POLL)
+                .poll(world.ground.poll())
                 .completed(Arc::new(deps.store.inbox()))
                 .clock(world.setup.clock.clone())
                 .observe(move |settled| counters.note(settled))
         });
-        // The relay goes last: the worker's last handlers still emit.
-        let (end, ended) = oneshot::channel::<()>();
-        let served = async {
-            let served = worker.serve(self.stopped.clone().wait()).await;
-            drop(end);
-            served
-        };
-        let relayed = relay.run(async {
-            let _ = ended.await;
-        });
-        let (served, ()) = tokio::join!(served, relayed);
-        Ok(served?)
+        Ok(relayed(&relay, worker.serve(self.stopped.clone().wait())).await?)
     }
 }

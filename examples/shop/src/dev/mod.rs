@@ -3,6 +3,7 @@
 pub mod audit;
 mod counters;
 mod faults;
+mod ground;
 mod hosts;
 mod options;
 mod place;
@@ -13,16 +14,19 @@ mod world;
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
+use fanfare_worker::shutdown_signal;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
 use crate::Order;
-use crate::reader::{self, Input};
+use crate::reader::{self, Input, ReadError};
 use progress::Progress;
 
+pub(crate) use counters::{Counted, Counters};
 pub use options::Options;
 pub use report::{ConsumerReport, EmailReport, Report};
 pub use shop::Shop;
@@ -37,16 +41,14 @@ pub const SMTP: &str = "SHOP_SMTP_URL";
 /// # Errors
 /// The orders can't be read, which is found out before anything else is done; or the run broke off.
 pub async fn run(options: Options, out: &mut impl Write) -> anyhow::Result<bool> {
-    let mut input = match &options.orders {
-        Some(file) => reader::read(file)?,
-        None => reader::parse(reader::BUNDLED.0, reader::BUNDLED.1)?,
-    };
+    let mut input = read_orders(options.orders.as_deref())?;
     let listener = match options.serve {
         Some(port) => Some(listen(port).await?),
         None => None,
     };
     silence_planned_panics();
     let mut shop = Shop::open(Setup {
+        aws: options.aws,
         faults: options.faults,
         no_dedupe: options.no_dedupe,
         data: options.data.clone(),
@@ -56,14 +58,10 @@ pub async fn run(options: Options, out: &mut impl Write) -> anyhow::Result<bool>
     })
     .await?;
     let report = run_orders(&mut shop, &mut input).await?;
-    writeln!(out, "{report}")?;
-    if options.json {
-        writeln!(out, "{}", serde_json::to_string(&report)?)?;
-    }
-    out.flush()?;
+    report.write(options.json, out)?;
     if let Some(listener) = listener {
         eprintln!("http://{} until Ctrl-C", listener.local_addr()?);
-        shop.serve(listener, shutdown()).await?;
+        shop.serve(listener, shutdown_signal()).await?;
     }
     shop.close().await?;
     Ok(report.holds)
@@ -104,13 +102,9 @@ async fn run_orders(shop: &mut Shop, input: &mut Input) -> anyhow::Result<Report
     report(shop, input, took).await
 }
 
-async fn report(shop: &Shop, input: &Input, took: Duration) -> anyhow::Result<Report> {
-    let mut orders: BTreeMap<&str, &Order> = BTreeMap::new();
-    for order in shop.earlier().values().chain(&input.orders) {
-        orders.insert(&order.id, order);
-    }
-    let orders: Vec<Order> = orders.into_values().cloned().collect();
-    let mut report = Report::of(&shop.audit(&orders).await?);
+async fn report(shop: &mut Shop, input: &Input, took: Duration) -> anyhow::Result<Report> {
+    let orders = all_orders(shop.earlier(), &input.orders);
+    let mut report = Report::of(&shop.certain_audit(&orders).await?);
     report.orders = orders.len() as u64;
     report.rejected = input.rejected.len() as u64;
     report.faults_injected = shop.faults_injected();
@@ -120,45 +114,46 @@ async fn report(shop: &Shop, input: &Input, took: Duration) -> anyhow::Result<Re
             fault.name()
         ));
     }
-    if let parked @ 1.. = shop.parked().await? {
-        report.fail(format!("{parked} records of the outbox can't be published"));
-    }
+    report.parked(shop.parked().await?);
     let mut handled = 0;
-    for (name, counted, dead) in shop.consumers()? {
+    for (name, counted, dead) in shop.consumers().await? {
         let consumer = report.consumers.entry(name).or_default();
-        consumer.duplicates = counted.duplicates;
-        consumer.retries = counted.retries;
+        consumer.duplicates = Some(counted.duplicates);
+        consumer.retries = Some(counted.retries);
         consumer.dead = dead;
         handled += counted.applied + counted.duplicates;
     }
-    report.seconds = took.as_secs_f64();
-    report.events_per_second = handled as f64 / took.as_secs_f64().max(0.001);
+    report.seconds = Some(took.as_secs_f64());
+    report.events_per_second = Some(handled as f64 / took.as_secs_f64().max(0.001));
     report.rss_mb = resident();
     Ok(report)
+}
+
+/// The orders that are there and those that were to be placed, each id once: the one that was to be
+/// placed.
+pub(crate) fn all_orders(there: &BTreeMap<String, Order>, placed: &[Order]) -> Vec<Order> {
+    let mut orders: BTreeMap<&str, &Order> = BTreeMap::new();
+    for order in there.values().chain(placed) {
+        orders.insert(&order.id, order);
+    }
+    orders.into_values().cloned().collect()
+}
+
+/// Reads orders from a file, or the bundled ones.
+///
+/// # Errors
+/// It can't be read, or is no file of orders.
+pub(crate) fn read_orders(file: Option<&Path>) -> Result<Input, ReadError> {
+    match file {
+        Some(file) => reader::read(file),
+        None => reader::parse(reader::BUNDLED.0, reader::BUNDLED.1),
+    }
 }
 
 async fn listen(port: u16) -> anyhow::Result<TcpListener> {
     let address = ("127.0.0.1", port);
     let listener = TcpListener::bind(address).await;
     listener.with_context(|| format!("can't listen on 127.0.0.1:{port}: is it in use? Try --serve=0"))
-}
-
-/// Resolves at Ctrl-C or SIGTERM.
-async fn shutdown() {
-    let interrupted = tokio::signal::ctrl_c();
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminated) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                biased;
-                _ = terminated.recv() => {}
-                _ = interrupted => {}
-            }
-            return;
-        }
-    }
-    let _ = interrupted.await;
 }
 
 /// Leaves panics that the fault plan wills out of standard error; all others are written as always.

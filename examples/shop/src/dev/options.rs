@@ -13,6 +13,11 @@ pub struct Options {
     #[arg(long, value_name = "FILE")]
     pub orders: Option<PathBuf>,
 
+    /// Run in the account that the AWS environment names (AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL, ...):
+    /// makes there what isn't there, and leaves it
+    #[arg(long, conflicts_with_all = ["faults", "data"])]
+    pub aws: bool,
+
     /// Inject faults of every kind, drawn from this seed
     #[arg(long, value_name = "SEED")]
     pub faults: Option<u64>,
@@ -43,6 +48,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             orders: None,
+            aws: false,
             faults: None,
             no_dedupe: false,
             serve: None,

@@ -3,10 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use anyhow::Context;
-use fanfare::Backoff;
 use fanfare::fault::Life;
 use futures_util::StreamExt;
 use futures_util::stream;
@@ -19,10 +16,6 @@ use crate::checkout::{Checkout, NAME, PlaceError};
 
 /// How many orders are placed at a time.
 const AT_A_TIME: usize = 16;
-
-/// How often an order is tried, with these pauses: for some minutes.
-const TRIES: u32 = 200;
-const PAUSES: Backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
 
 /// Places orders, and relays what it has committed until it is stopped.
 #[derive(Clone)]
@@ -78,7 +71,7 @@ impl Producer {
     /// One life: goes on where the last one was killed.
     async fn live(&self, life: Life, stopped: Stopped) -> anyhow::Result<()> {
         let deps = self.world.deps_in(&life);
-        let relay = self.world.relay(&deps, &life);
+        let relay = self.world.sweeper(&deps, &life);
         let checkout = Checkout::new(&deps);
         let todo: Vec<_> = {
             let done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
@@ -104,20 +97,10 @@ impl Producer {
     }
 
     async fn place(&self, checkout: &Checkout, index: usize) -> anyhow::Result<()> {
-        let order = &self.orders[index];
-        let mut tries = 0;
-        let refused = loop {
-            match checkout.place(order.clone(), None).await {
-                Ok(_) => break None,
-                Err(error @ PlaceError::Differs { .. }) => break Some(error.to_string()),
-                Err(error) => {
-                    tries += 1;
-                    if tries == TRIES {
-                        return Err(error).with_context(|| format!("order {} can't be placed", order.id));
-                    }
-                    tokio::time::sleep(PAUSES.delay(tries)).await;
-                }
-            }
+        let refused = match checkout.place_surely(&self.orders[index]).await {
+            Ok(_) => None,
+            Err(error @ PlaceError::Differs { .. }) => Some(error.to_string()),
+            Err(error) => return Err(error.into()),
         };
         let placed = refused.is_none();
         let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,7 +1,8 @@
-//! What `dev` says at its end.
+//! What `dev` says at its end, and `audit`.
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::{self, Write};
 
 use serde::Serialize;
 
@@ -30,10 +31,10 @@ pub struct Report {
     pub consumers: BTreeMap<String, ConsumerReport>,
     /// The mails.
     pub emails: EmailReport,
-    /// From the first order placed until nothing was left to do.
-    pub seconds: f64,
+    /// From the first order placed until nothing was left to do; nothing, where others did it.
+    pub seconds: Option<f64>,
     /// Events handled a second, by all consumers together.
-    pub events_per_second: f64,
+    pub events_per_second: Option<f64>,
     /// Resident memory at the end in mebibytes, where the system tells.
     pub rss_mb: Option<u64>,
     /// What is wrong, in words, the first ones of them.
@@ -45,7 +46,7 @@ pub struct Report {
 }
 
 /// A consumer's part of the report. `expected` and `applied` are the audit's; the others are what its
-/// host and queue say.
+/// host and queue say, unless its host was in another process.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct ConsumerReport {
     /// Events that it must have handled.
@@ -53,9 +54,9 @@ pub struct ConsumerReport {
     /// Events that it has.
     pub applied: u64,
     /// Messages that came again and had no effect.
-    pub duplicates: u64,
+    pub duplicates: Option<u64>,
     /// Tries that failed or had to wait.
-    pub retries: u64,
+    pub retries: Option<u64>,
     /// Messages in its dead-letter queue at the end.
     pub dead: u64,
 }
@@ -109,12 +110,31 @@ impl Report {
                 sent: audit.emails.actual,
                 doubled: audit.emails_doubled,
             },
-            seconds: 0.0,
-            events_per_second: 0.0,
+            seconds: None,
+            events_per_second: None,
             rss_mb: None,
             findings,
             holds: audit.holds(),
         }
+    }
+
+    /// Notes how many records of the outbox can't be published.
+    pub(crate) fn parked(&mut self, parked: u64) {
+        if parked > 0 {
+            self.fail(format!("{parked} records of the outbox can't be published"));
+        }
+    }
+
+    /// Writes it, with the JSON behind the text if it is wanted.
+    ///
+    /// # Errors
+    /// It can't be written.
+    pub(crate) fn write(&self, json: bool, out: &mut impl Write) -> io::Result<()> {
+        writeln!(out, "{self}")?;
+        if json {
+            writeln!(out, "{}", serde_json::to_string(self)?)?;
+        }
+        out.flush()
     }
 
     /// Notes something that makes the run fail.
@@ -138,6 +158,7 @@ impl fmt::Display for Report {
                 retries,
                 dead,
             } = consumer;
+            let (duplicates, retries) = (known(*duplicates), known(*retries));
             writeln!(
                 f,
                 "{name:<14} {expected:>9} {applied:>9} {duplicates:>11} {retries:>9} {dead:>9}"
@@ -166,11 +187,9 @@ impl fmt::Display for Report {
             let faults: Vec<_> = faults.map(|(kind, count)| format!("{kind} {count}")).collect();
             line("faults", faults.join(", "))?;
         }
-        let pace = format!(
-            "{:.1} s, {:.0} events a second",
-            self.seconds, self.events_per_second
-        );
-        line("time", pace)?;
+        if let (Some(seconds), Some(pace)) = (self.seconds, self.events_per_second) {
+            line("time", format!("{seconds:.1} s, {pace:.0} events a second"))?;
+        }
         if let Some(rss) = self.rss_mb {
             line("memory", format!("{rss} MiB resident"))?;
         }
@@ -183,4 +202,9 @@ impl fmt::Display for Report {
             false => f.write_str("The audit FAILS."),
         }
     }
+}
+
+/// A number, or that nobody here knows it.
+fn known(number: Option<u64>) -> String {
+    number.map_or_else(|| "-".to_owned(), |number| number.to_string())
 }

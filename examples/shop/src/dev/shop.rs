@@ -6,24 +6,22 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
 use aws_sdk_dynamodb::Client;
-use fanfare::dead_letter_name;
 use fanfare::fault::{Fault, FaultPlan, Life};
+use fanfare::memory::Broker;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::audit::{Audit, Found};
 use super::counters::Counted;
 use super::faults;
+use super::ground::{Ground, queues};
 use super::hosts::{AWAY, Hosts};
 use super::place::Producer;
 use super::world::{Setup, World};
-use crate::item::get_order;
-use crate::tables::ORDERS;
-use crate::{Deps, Order, http};
+use crate::aws::{CERTAIN, LOOKS, watch};
+use crate::{Deps, Order, checkout, http};
 
 /// How long nothing at all may happen before the rest counts as stuck. Longer than any pause that is
 /// set up here.
@@ -51,11 +49,7 @@ impl Shop {
     /// wrong.
     pub async fn open(setup: Setup) -> anyhow::Result<Self> {
         let world = Arc::new(World::open(setup).await?);
-        let mut earlier = BTreeMap::new();
-        for item in ORDERS.scan(&world.client()).await? {
-            let order = get_order(ORDERS.name, &item)?;
-            earlier.insert(order.id.clone(), order);
-        }
+        let earlier = checkout::orders(&world.client()).await?;
         let republished = match world.setup.data {
             Some(_) => republish(&world).await?,
             None => 0,
@@ -63,7 +57,7 @@ impl Shop {
         let hosts = Hosts::start(&world);
         let mut background = JoinSet::new();
         let swept = Arc::clone(&world);
-        background.spawn(async move { swept.sweep_expired().await });
+        background.spawn(async move { swept.ground.sweep_expired().await });
         Ok(Self {
             world,
             hosts,
@@ -134,14 +128,10 @@ impl Shop {
     /// # Errors
     /// As [`quiet`](Self::quiet).
     pub async fn calm(&mut self) -> anyhow::Result<()> {
-        tracing::debug!(calls = ?self.world.calls(), "the local services");
-        self.world.plan.stop();
-        for queue in self.world.queues() {
-            // Named, since workers send dead letters and no queue has given them up.
-            self.world
-                .broker()
-                .redrive(&dead_letter_name(&queue), Some(&queue), usize::MAX)?;
-        }
+        let world = &self.world;
+        tracing::debug!(calls = ?world.ground.calls(), "the local services");
+        world.plan.stop();
+        world.ground.redrive(&world.topology)?;
         self.quiet().await
     }
 
@@ -163,14 +153,35 @@ impl Shop {
         }
     }
 
-    /// Holds what the tables and the mail folder have against these orders. Wait until it is
+    /// Holds what the tables and the mails have against these orders. Wait until it is
     /// [`quiet`](Self::quiet) first.
     ///
     /// # Errors
     /// Something can't be read.
     pub async fn audit(&self, orders: &[Order]) -> anyhow::Result<Audit> {
-        let found = Found::read(&self.client(), self.mail_folder()).await?;
+        let found = Found::read(&self.client(), &self.world.post).await?;
         Ok(Audit::of(orders, self.world.setup.stock, &found))
+    }
+
+    /// The [`audit`](Self::audit), made again when it doesn't hold and it can't be certain by then that
+    /// it was quiet.
+    pub(super) async fn certain_audit(&mut self, orders: &[Order]) -> anyhow::Result<Audit> {
+        let audit = self.audit(orders).await?;
+        let Self { world, hosts, .. } = self;
+        let Ground::Aws(aws) = &world.ground else {
+            return Ok(audit);
+        };
+        if audit.is_final() {
+            return Ok(audit);
+        }
+        let deps = world.deps();
+        let handled = || world.counters.seen();
+        tokio::select! {
+            biased;
+            error = hosts.ended() => return Err(error),
+            quiet = watch(aws, &deps, &world.topology, CERTAIN, handled) => quiet?,
+        }
+        self.audit(orders).await
     }
 
     /// What the services need, without faults.
@@ -183,25 +194,19 @@ impl Shop {
         self.world.client()
     }
 
-    /// Where its mail provider keeps mails and the log of calls.
-    pub fn mail_folder(&self) -> &Path {
-        self.world.mail_folder()
+    /// The folder in which its mail provider keeps mails and the log of calls, if it does.
+    pub fn mail_folder(&self) -> Option<&Path> {
+        self.world.post.folder()
     }
 
     /// Its consumers, each with what its host counted and how many dead letters it has.
-    pub(super) fn consumers(&self) -> anyhow::Result<Vec<(String, Counted, u64)>> {
-        let consumers = self.world.topology.consumers.iter();
-        consumers
-            .map(|consumer| {
-                let queue = self.world.queue(consumer);
-                let dead = self.world.broker().counts(&queue)?.dead as u64;
-                Ok((
-                    consumer.name.clone(),
-                    self.world.counters.of(&consumer.name),
-                    dead,
-                ))
-            })
-            .collect()
+    pub(super) async fn consumers(&self) -> anyhow::Result<Vec<(String, Counted, u64)>> {
+        let dead = self.world.ground.dead(&self.world.topology).await?.into_iter();
+        let consumers = dead.map(|(consumer, dead)| {
+            let counted = self.world.counters.of(&consumer);
+            (consumer, counted, dead)
+        });
+        Ok(consumers.collect())
     }
 
     /// The counters of its hosts.
@@ -211,8 +216,7 @@ impl Shop {
 
     /// How many events no relay can publish.
     pub(super) async fn parked(&self) -> anyhow::Result<u64> {
-        let deps = self.world.deps();
-        Ok(self.world.relay(&deps, &Life::default()).status().await?.parked)
+        Ok(self.world.deps().store.outbox_status().await?.parked)
     }
 
     /// Serves the HTTP API until `shutdown` resolves and open requests have ended.
@@ -226,19 +230,7 @@ impl Shop {
     ) -> anyhow::Result<()> {
         let deps = self.world.deps();
         let relay = self.world.relay(&deps, &Life::default());
-        let (end, ended) = oneshot::channel::<()>();
-        let serving = async {
-            let served = axum::serve(listener, http::router(&deps))
-                .with_graceful_shutdown(shutdown)
-                .await;
-            drop(end);
-            served
-        };
-        let relayed = relay.run(async {
-            let _ = ended.await;
-        });
-        let (served, ()) = tokio::join!(serving, relayed);
-        served.context("the HTTP API broke off")
+        http::serve(listener, &deps, &relay, shutdown).await
     }
 
     /// Lets handlers finish, and ends every host.
@@ -261,28 +253,38 @@ async fn republish(world: &World) -> anyhow::Result<u64> {
     Ok(republished?)
 }
 
+/// Waits until nothing is left to do.
+async fn quiet(world: &World) -> anyhow::Result<()> {
+    match &world.ground {
+        Ground::Local { local, .. } => exactly_quiet(world, local.broker()).await,
+        Ground::Aws(aws) => {
+            let handled = || world.counters.seen();
+            watch(aws, &world.deps(), &world.topology, LOOKS, handled).await
+        }
+    }
+}
+
 /// Work is a message in a queue until its handling is committed, and then an event in the outbox until
 /// it is published, which is a message again. So it is over when no queue has a message, then no event
 /// is in the outbox, and then still no queue has one, while nothing was handled in between.
-async fn quiet(world: &World) -> anyhow::Result<()> {
-    let deps = world.deps();
-    let relay = world.relay(&deps, &Life::default());
-    let queues = world.queues();
+async fn exactly_quiet(world: &World, broker: &Broker) -> anyhow::Result<()> {
+    let store = world.deps().store;
+    let queues = queues(&world.topology);
     loop {
         let seen = world.counters.seen();
-        match timeout(PATIENCE, world.broker().quiet(&queues)).await {
+        match timeout(PATIENCE, broker.quiet(&queues)).await {
             Ok(empty) => empty?,
-            Err(_) if world.counters.seen() == seen => anyhow::bail!(stuck(world)?),
+            Err(_) if world.counters.seen() == seen => anyhow::bail!(stuck(broker, &queues)?),
             Err(_) => continue,
         }
         // The index of the embedded tables doesn't lag behind.
-        if relay.status().await?.pending > 0 {
+        if store.outbox_status().await?.pending > 0 {
             tokio::time::sleep(OUTBOX_PAUSE).await;
             continue;
         }
         let mut left = 0;
         for queue in &queues {
-            left += world.broker().counts(queue)?.total();
+            left += broker.counts(queue)?.total();
         }
         if left == 0 && world.counters.seen() == seen {
             return Ok(());
@@ -290,10 +292,10 @@ async fn quiet(world: &World) -> anyhow::Result<()> {
     }
 }
 
-fn stuck(world: &World) -> anyhow::Result<String> {
+fn stuck(broker: &Broker, queues: &[String]) -> anyhow::Result<String> {
     let mut text = format!("nothing has happened for {PATIENCE:?}, and still there are");
-    for queue in world.queues() {
-        let counts = world.broker().counts(&queue)?;
+    for queue in queues {
+        let counts = broker.counts(queue)?;
         if counts.total() > 0 {
             text.push_str(&format!(" {} messages in {queue},", counts.total()));
         }

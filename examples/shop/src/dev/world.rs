@@ -1,32 +1,28 @@
-//! What all hosts of a run share: topics, queues and tables, the mail provider, the fault plan.
+//! What all hosts of a run share: where they stand, the mail provider, the fault plan.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context;
 use aws_sdk_dynamodb::Client;
 use fanfare::fault::{FaultPlan, Life, PanicLayer};
-use fanfare::memory::{Broker, set_up};
-use fanfare::topology::Consumer;
-use fanfare::{Account, App, Backoff, Clock, RouterService, Topology, queue_name};
-use fanfare_local::{Dynamo, Local};
-use fanfare_publisher::Publisher;
-use fanfare_store::{Mutation, Relay, Store};
+use fanfare::{App, Clock, RouterService, Topology};
+use fanfare_local::Dynamo;
+use fanfare_store::{Mutation, Relay};
 use fanfare_worker::{ConnectError, Worker};
 use tempfile::TempDir;
 
 use super::counters::Counters;
-use crate::email::{Folder, Provider, Smtp};
-use crate::tables::{self, FANFARE};
-use crate::{Deps, app, inventory};
-
-const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+use super::ground::{Ground, local_deps};
+use crate::email::{Folder, Post, Provider};
+use crate::{Deps, aws, inventory};
 
 /// How a run is set up.
 #[derive(Clone, Debug)]
 pub struct Setup {
+    /// Whether it runs in the account that the AWS environment names, rather than inside the process;
+    /// then without faults, and not in a folder.
+    pub aws: bool,
     /// The seed of the fault plan, if there is one.
     pub faults: Option<u64>,
     /// Whether duplicates are handled again.
@@ -35,15 +31,16 @@ pub struct Setup {
     pub data: Option<PathBuf>,
     /// CDs in stock at first.
     pub stock: u32,
-    /// The mail server, as a URL; a folder without.
+    /// The mail server, as a URL; without, mails are kept.
     pub smtp: Option<String>,
-    /// The time; with `data` it must be the system's.
+    /// The time; with `data` and on AWS it must be the system's.
     pub clock: Clock,
 }
 
 impl Default for Setup {
     fn default() -> Self {
         Self {
+            aws: false,
             faults: None,
             no_dedupe: false,
             data: None,
@@ -60,182 +57,100 @@ pub(super) struct World {
     pub(super) plan: FaultPlan,
     pub(super) counters: Counters,
     pub(super) topology: Topology,
-    /// SNS, SQS and DynamoDB, without faults.
-    local: Local,
-    account: Account,
+    pub(super) ground: Ground,
+    pub(super) post: Post,
     mail: Arc<dyn Provider>,
-    mail_folder: PathBuf,
     /// Removed with the world.
     _temporary: Option<TempDir>,
 }
 
 impl World {
-    /// Opens the tables and the mail folder, and creates what isn't there.
+    /// Opens the tables and where mails go, and makes what isn't there.
     pub(super) async fn open(setup: Setup) -> anyhow::Result<Self> {
         let plan = setup.faults.map_or_else(FaultPlan::none, FaultPlan::seeded);
-        let (dynamo, mail_folder, temporary) = match &setup.data {
-            Some(data) => {
-                let dynamo = Dynamo::file(&data.join("tables"))
-                    .with_context(|| format!("can't open the tables in {}", data.display()))?;
-                (dynamo, data.join("mail"), None)
-            }
-            None => {
+        let ground = Ground::open(&setup, &plan).await?;
+        let (post, temporary) = match (ground.post(), &setup.data) {
+            (Some(post), _) => (post, None),
+            (None, Some(data)) => (Post::Folder(data.join("mail")), None),
+            (None, None) => {
                 let temporary = TempDir::with_prefix("shop-").context("can't make a folder for the mails")?;
-                let mail = temporary.path().join("mail");
-                (Dynamo::memory(setup.clock.clone())?, mail, Some(temporary))
+                (Post::Folder(temporary.path().join("mail")), Some(temporary))
             }
         };
-        let mail: Arc<dyn Provider> = match &setup.smtp {
-            Some(url) => Arc::new(Smtp::open(url, &mail_folder, setup.clock.clone())?),
-            None => Arc::new(Folder::open(&mail_folder, setup.clock.clone())?),
-        };
-        let local = Local::of(Broker::new(setup.clock.clone(), plan.clone()), dynamo);
-        let deps = deps(&setup, local.dynamo().client(&Life::default()), &mail);
-        let topology = settle_in(app(&deps)).topology()?;
-        let world = Self {
+        let mail = post.provider(setup.smtp.as_deref(), setup.clock.clone())?;
+        let deps = ground.deps(&setup, &mail);
+        let topology = ground.app(&deps)?.topology()?;
+        ground.provide(&topology, &deps).await?;
+        deps.store.check_retention(&topology)?;
+        inventory::fill_shelves(&deps.dynamo, setup.stock).await?;
+        Ok(Self {
             setup,
             plan,
             counters: Counters::default(),
             topology,
-            account: local.account(),
-            local,
+            ground,
+            post,
             mail,
-            mail_folder,
             _temporary: temporary,
-        };
-        set_up(world.broker(), &world.topology)?;
-        tables::create(&deps.dynamo).await?;
-        deps.store.create_table().await?;
-        deps.store.check_retention(&world.topology)?;
-        inventory::fill_shelves(&deps.dynamo, world.setup.stock).await?;
-        Ok(world)
+        })
     }
 
     /// What the services need, without faults: for who looks on.
     pub(super) fn deps(&self) -> Deps {
-        deps(&self.setup, self.client(), &self.mail)
+        self.broken(self.ground.deps(&self.setup, &self.mail))
     }
 
     /// A client without faults.
     pub(super) fn client(&self) -> Client {
-        self.local.dynamo().client(&Life::default())
-    }
-
-    /// The topics and queues, to be looked at.
-    pub(super) fn broker(&self) -> &Broker {
-        self.local.broker()
-    }
-
-    /// SNS, SQS and DynamoDB as hosts reach them: under the fault plan, if there is one.
-    fn reached(&self) -> Local {
-        match self.setup.faults {
-            Some(_) => self.local.clone().with_faults(self.plan.clone()),
-            None => self.local.clone(),
-        }
+        self.ground.client()
     }
 
     /// What the services need in this life of a host.
     pub(super) fn deps_in(&self, life: &Life) -> Deps {
-        deps(&self.setup, self.reached().dynamo().client(life), &self.mail)
+        self.broken(self.ground.deps_in(&self.setup, &self.mail, life))
+    }
+
+    /// Broken on purpose, if that is wanted.
+    fn broken(&self, mut deps: Deps) -> Deps {
+        if self.setup.no_dedupe {
+            deps.store = deps.store.mutate(Mutation::NoDedupe);
+        }
+        deps
     }
 
     /// The application as it runs here, for one life of a host.
-    pub(super) fn app(&self, deps: &Deps) -> App {
-        let app = settle_in(app(deps));
-        match self.setup.faults {
+    pub(super) fn app(&self, deps: &Deps) -> anyhow::Result<App> {
+        let app = self.ground.app(deps)?;
+        Ok(match self.setup.faults {
             Some(_) => app.map_consumers(|router| router.layer(PanicLayer::new(self.plan.clone()))),
             None => app,
-        }
+        })
     }
 
     /// The relay of one life of a host.
     pub(super) fn relay(&self, deps: &Deps, life: &Life) -> Relay {
-        let config = self.reached().config(life);
-        deps.store
-            .relay(Publisher::new(&config, &self.account, &self.topology).deadline(Duration::from_secs(2)))
-            .backoff(Backoff::new(Duration::from_millis(100), Duration::from_secs(2)))
+        self.ground.relay(deps, &self.topology, life)
+    }
+
+    /// The relay that also looks after what hosts have left behind.
+    pub(super) fn sweeper(&self, deps: &Deps, life: &Life) -> Relay {
+        self.ground.sweeper(deps, &self.topology, life)
     }
 
     /// The worker of a consumer in this life of its host.
     pub(super) async fn worker(&self, service: RouterService, life: &Life) -> Result<Worker, ConnectError> {
-        Worker::connect(&self.reached().config(life), &self.topology, service).await
-    }
-
-    /// How often each operation reached its service.
-    pub(super) fn calls(&self) -> BTreeMap<String, u64> {
-        self.local.calls()
-    }
-
-    /// The name of a consumer's queue.
-    pub(super) fn queue(&self, consumer: &Consumer) -> String {
-        queue_name(&self.topology.app, &consumer.name, consumer.fifo)
-    }
-
-    /// The names of all consumers' queues.
-    pub(super) fn queues(&self) -> Vec<String> {
-        let consumers = self.topology.consumers.iter();
-        consumers.map(|consumer| self.queue(consumer)).collect()
-    }
-
-    /// Where the mail provider keeps what it was asked for.
-    pub(super) fn mail_folder(&self) -> &Path {
-        &self.mail_folder
-    }
-
-    /// Deletes what has expired now and then, until dropped.
-    pub(super) async fn sweep_expired(&self) {
-        let pause = Duration::from_secs(20);
-        self.local
-            .dynamo()
-            .sweep_expired_until(pause, std::future::pending())
-            .await;
+        Worker::connect(&self.ground.config(life), &self.topology, service).await
     }
 }
 
-fn deps(setup: &Setup, dynamo: Client, mail: &Arc<dyn Provider>) -> Deps {
-    let mut store = Store::new(dynamo.clone(), FANFARE)
-        .clock(setup.clock.clone())
-        // All hosts have one clock.
-        .skew(Duration::from_millis(100))
-        // Enough for one process; each is looked at by each relay's sweep.
-        .shards(4);
-    store = match &setup.data {
-        // A run years later still knows what was handled, and gets back what the queues of this one
-        // took along.
-        Some(_) => store.window(10 * YEAR).published_for(10 * YEAR),
-        // Nobody comes back for it.
-        None => store.published_for(Duration::from_secs(5)),
-    };
-    if setup.no_dedupe {
-        store = store.mutate(Mutation::NoDedupe);
-    }
-    Deps {
-        dynamo,
-        store,
-        mail: Arc::clone(mail),
-        mail_lease: Duration::from_secs(5),
-        clock: setup.clock.clone(),
-    }
-}
-
-/// The same application with times that suit one process: what a killed host held comes back within
-/// seconds, and a failure is tried again soon.
-fn settle_in(app: App) -> App {
-    app.map_consumers(|router| {
-        router
-            .visibility_timeout(Duration::from_secs(5))
-            .backoff(Backoff::new(Duration::from_millis(50), Duration::from_secs(1)))
-    })
-}
-
-/// The application without anything behind it, to be looked at.
+/// The application as it is deployed and without anything behind it, to be looked at.
 ///
 /// # Errors
-/// The tables in memory can't be set up.
+/// The tables in memory can't be set up, or [`aws::deployed`] fails.
 pub fn describe() -> anyhow::Result<App> {
     let setup = Setup::default();
     let folder = TempDir::with_prefix("shop-")?;
     let mail: Arc<dyn Provider> = Arc::new(Folder::open(folder.path(), setup.clock.clone())?);
     let dynamo = Dynamo::memory(setup.clock.clone())?.client(&Life::default());
-    Ok(app(&deps(&setup, dynamo, &mail)))
+    aws::deployed(&local_deps(&setup, dynamo, &mail))
 }

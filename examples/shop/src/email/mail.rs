@@ -57,6 +57,13 @@ pub enum MailError {
         #[source]
         source: std::io::Error,
     },
+    /// The table can't be written.
+    #[error("the table of mails can't be written")]
+    Table {
+        /// Why not.
+        #[source]
+        source: fanfare::BoxError,
+    },
     /// A line of the log isn't a call.
     #[error("line {line} of the log of calls can't be read")]
     Log {
@@ -81,6 +88,9 @@ pub enum MailError {
 }
 
 impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::PaymentFailed, Self::Refunded, Self::Shipped];
+
     /// Its name in the log.
     pub fn name(self) -> &'static str {
         match self {

@@ -1,14 +1,16 @@
 //! Email tells the customer how the order ended: one mail an order.
 //!
 //! A mail is an effect outside the tables, so it is sent under a lease, with a key that is the same in
-//! every attempt. [`Folder`] stands for a provider that honours such keys, as most HTTP mail services
-//! do, and then each mail is sent exactly once. [`Smtp`] knows no keys: a host that dies between
-//! sending a mail and saying so sends it again.
+//! every attempt. [`Folder`] and [`MailTable`] stand for a provider that honours such keys, as most HTTP
+//! mail services do, and then each mail is sent exactly once. [`Smtp`] knows no keys: a host that dies
+//! between sending a mail and saying so sends it again.
 
 mod folder;
 mod log;
 mod mail;
+mod post;
 mod smtp;
+mod table;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -25,7 +27,9 @@ use crate::{Deps, Order};
 pub use folder::Folder;
 pub use log::{Call, Log};
 pub use mail::{Kind, Mail, MailError};
-pub use smtp::Smtp;
+pub use post::Post;
+pub use smtp::{Calls, Smtp};
+pub use table::MailTable;
 
 /// The consumer's name.
 pub const NAME: &str = "email";

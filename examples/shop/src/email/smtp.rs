@@ -1,6 +1,5 @@
 //! A mail server.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,9 +7,9 @@ use fanfare::Clock;
 use fanfare::port::BoxFuture;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 
-use super::Provider;
 use super::log::{Call, Log, micros};
 use super::mail::{Mail, MailError};
+use super::{MailTable, Provider};
 
 /// How long a single command to the server may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -20,22 +19,40 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub struct Smtp {
     server: AsyncSmtpTransport<Tokio1Executor>,
-    log: Arc<Log>,
+    calls: Calls,
     clock: Clock,
 }
 
+/// Where the calls to a mail server are logged.
+#[derive(Clone, Debug)]
+pub enum Calls {
+    /// In a file.
+    Log(Arc<Log>),
+    /// In the table of mails.
+    Table(MailTable),
+}
+
+impl Calls {
+    async fn append(&self, call: &Call) -> Result<(), MailError> {
+        match self {
+            Self::Log(log) => log.append(call),
+            Self::Table(table) => table.append(call).await,
+        }
+    }
+}
+
 impl Smtp {
-    /// The server at a URL such as `smtps://user:password@mail.example.com`, with the log of calls in
-    /// this folder; connects when the first mail is sent. An error doesn't repeat the URL, which may
-    /// hold a password.
+    /// The server at a URL such as `smtps://user:password@mail.example.com`, whose calls are logged
+    /// there; connects when the first mail is sent. An error doesn't repeat the URL, which may hold a
+    /// password.
     ///
     /// # Errors
-    /// It isn't such a URL, or the log can't be written.
-    pub fn open(url: &str, folder: &Path, clock: Clock) -> Result<Self, MailError> {
+    /// It isn't such a URL.
+    pub fn open(url: &str, calls: Calls, clock: Clock) -> Result<Self, MailError> {
         let server = AsyncSmtpTransport::<Tokio1Executor>::from_url(url).map_err(MailError::Url)?;
         Ok(Self {
             server: server.timeout(Some(TIMEOUT)).build(),
-            log: Arc::new(Log::open(folder)?),
+            calls,
             clock,
         })
     }
@@ -47,14 +64,15 @@ impl Provider for Smtp {
             let message = mail.message(key)?;
             let started = micros(&self.clock);
             let sent = self.server.send(message).await;
-            self.log.append(&Call {
+            let call = Call {
                 key: key.to_owned(),
                 order_id: mail.order_id.clone(),
                 kind: mail.kind,
                 started,
                 ended: micros(&self.clock),
                 delivered: sent.is_ok(),
-            })?;
+            };
+            self.calls.append(&call).await?;
             sent.map(|_| ()).map_err(|source| MailError::Smtp {
                 order_id: mail.order_id.clone(),
                 source,

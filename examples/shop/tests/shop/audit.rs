@@ -1,6 +1,8 @@
 //! The audit notices each kind of corruption: it is planted into the tables of a shop whose audit
 //! holds.
 
+use std::path::Path;
+
 use aws_sdk_dynamodb::types::AttributeValue;
 use shop::Order;
 use shop::dev::Shop;
@@ -309,20 +311,24 @@ async fn an_event_that_a_consumer_has_not_handled() -> anyhow::Result<()> {
     Ok(())
 }
 
+fn folder(sound: &Sound) -> &Path {
+    sound.shop.mail_folder().expect("a folder")
+}
+
 /// The first call to the mail provider.
 fn call(sound: &Sound) -> anyhow::Result<Call> {
-    Ok(email::read(sound.shop.mail_folder())?.0.remove(0))
+    Ok(email::read(folder(sound))?.0.remove(0))
 }
 
 fn log(sound: &Sound, call: &Call) -> anyhow::Result<()> {
-    Ok(Log::open(sound.shop.mail_folder())?.append(call)?)
+    Ok(Log::open(folder(sound))?.append(call)?)
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_mail_that_was_sent_twice_under_two_keys() -> anyhow::Result<()> {
     let sound = Sound::new().await?;
     let mut twin = call(&sound)?;
-    let sent = sound.shop.mail_folder().join("sent");
+    let sent = folder(&sound).join("sent");
     std::fs::copy(sent.join(format!("{}.eml", twin.key)), sent.join("twin.eml"))?;
     twin.key = "twin".into();
     (twin.started, twin.ended) = (twin.ended + 1, twin.ended + 2);
@@ -374,7 +380,7 @@ async fn two_calls_about_one_mail_at_once() -> anyhow::Result<()> {
 #[tokio::test(start_paused = true)]
 async fn a_lost_mail_and_one_that_no_call_asked_for() -> anyhow::Result<()> {
     let sound = Sound::new().await?;
-    let sent = sound.shop.mail_folder().join("sent");
+    let sent = folder(&sound).join("sent");
     let key = call(&sound)?.key;
     std::fs::rename(sent.join(format!("{key}.eml")), sent.join("stray.eml"))?;
     let audit = sound.fails(Wrong::Lost, "mails `").await?;

@@ -1,9 +1,10 @@
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fanfare::Clock;
 use fanfare::port::BoxFuture;
-use shop::email::{self, Kind, Mail, MailError, Provider, Smtp};
+use shop::email::{self, Calls, Kind, Log, Mail, MailError, Provider, Smtp};
 use shop::events::{PaymentFailed, PaymentRefunded, ShipmentCreated};
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -128,12 +129,17 @@ async fn mail_server(listener: TcpListener, verdict: &str) -> anyhow::Result<Str
     }
 }
 
+/// A log of calls in this folder.
+fn log(folder: &Path) -> Result<Calls, MailError> {
+    Ok(Calls::Log(Arc::new(Log::open(folder)?)))
+}
+
 /// Sends a mail to a server that answers like this: what the provider says, and what the log has.
 async fn by_smtp(verdict: &str) -> anyhow::Result<(Result<String, MailError>, bool)> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("smtp://{}", listener.local_addr()?);
     let folder = tempfile::tempdir()?;
-    let smtp = Smtp::open(&url, folder.path(), Clock::system())?;
+    let smtp = Smtp::open(&url, log(folder.path())?, Clock::system())?;
     let mail = Mail::new(&order("a-1"), Kind::Shipped);
     let send = async {
         let sent = smtp.send("key-1", &mail).await;
@@ -169,7 +175,12 @@ async fn a_mail_that_the_server_refuses_is_an_error_and_not_delivered() -> anyho
 #[test]
 fn a_mail_servers_url_that_is_wrong_is_an_error_that_does_not_tell_the_password() {
     let folder = tempfile::tempdir().unwrap();
-    let error = Smtp::open("smtps//me:secret@host", folder.path(), Clock::system()).unwrap_err();
+    let error = Smtp::open(
+        "smtps//me:secret@host",
+        log(folder.path()).unwrap(),
+        Clock::system(),
+    )
+    .unwrap_err();
     let text = format!("{:?}", anyhow::Error::new(error));
     assert!(!text.contains("secret"), "{text}");
 }

@@ -1,7 +1,6 @@
-//! What the tables and the mail folder hold.
+//! What the tables hold, and what the mail provider was asked for.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use anyhow::Context;
 use aws_sdk_dynamodb::Client;
@@ -9,7 +8,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::model::Decision;
 use crate::Order;
-use crate::email::{self, Call};
+use crate::email::{Call, Post};
 use crate::item::{Item, get_number, get_order, get_text};
 use crate::orders_view::View;
 use crate::tables::{BOOKS, FANFARE, LEDGER, ORDERS, POINTS, RESERVATIONS, SALES, SHELVES, SHIPMENTS, VIEWS};
@@ -77,7 +76,7 @@ impl Found {
     ///
     /// # Errors
     /// Something can't be read, or isn't what the shop writes.
-    pub async fn read(dynamo: &Client, mail: &Path) -> anyhow::Result<Self> {
+    pub async fn read(dynamo: &Client, mails: &Post) -> anyhow::Result<Self> {
         let mut found = Self::default();
         for item in ORDERS.scan(dynamo).await? {
             let order = get_order(ORDERS.name, &item)?;
@@ -115,7 +114,7 @@ impl Found {
         }
         found.read_stock(dynamo).await?;
         found.read_handled(dynamo).await?;
-        (found.calls, found.sent) = email::read(mail)?;
+        (found.calls, found.sent) = mails.read().await?;
         Ok(found)
     }
 

@@ -113,6 +113,11 @@ impl Audit {
         self.findings.is_empty() && self.ledger_balanced && self.stock_consistent
     }
 
+    /// Whether waiting longer changes nothing: it holds, or there is something that must not be.
+    pub fn is_final(&self) -> bool {
+        self.holds() || self.doubled() > 0
+    }
+
     /// How many effects are missing.
     pub fn lost(&self) -> u64 {
         self.count(Wrong::Lost)

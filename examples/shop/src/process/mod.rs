@@ -1,0 +1,65 @@
+//! The processes that the shop consists of on AWS, and what is run beside them.
+//!
+//! ```text
+//! shop provision            once: topics, queues, tables
+//! shop worker payment ...   any number of each
+//! shop relay                one is enough; two, so that one may die
+//! shop api                  behind a load balancer
+//! shop place | shop audit   places orders | looks whether all came out right
+//! ```
+//!
+//! Each process publishes what it commits itself, at once. `shop relay` publishes what others leave
+//! behind when they die (`docs/adr/0015`).
+
+mod api;
+mod audit;
+mod place;
+mod relay;
+mod worker;
+
+use std::sync::Arc;
+
+use fanfare::Topology;
+
+use crate::Deps;
+use crate::aws::{Aws, deployed};
+use crate::dev::SMTP;
+use crate::email::{Post, Provider};
+
+pub use api::ApiOptions;
+pub use audit::AuditOptions;
+pub use place::PlaceOptions;
+pub use worker::WorkerOptions;
+
+pub use api::run as api;
+pub use audit::run as audit;
+pub use place::run as place;
+pub use relay::run as relay;
+pub use worker::run as worker;
+
+/// What every process begins with.
+struct Process {
+    aws: Aws,
+    post: Post,
+    deps: Deps,
+    topology: Topology,
+}
+
+impl Process {
+    async fn open() -> anyhow::Result<Self> {
+        let aws = Aws::from_env().await?;
+        let post = Post::Table(aws.dynamo());
+        let smtp = std::env::var(SMTP).ok();
+        let mail: Arc<dyn Provider> = post.provider(smtp.as_deref(), fanfare::Clock::system())?;
+        let deps = aws.deps(&mail);
+        let topology = deployed(&deps)?.topology()?;
+        deps.store.check_retention(&topology)?;
+        aws.check(&deps).await?;
+        Ok(Self {
+            aws,
+            post,
+            deps,
+            topology,
+        })
+    }
+}

@@ -1,0 +1,117 @@
+//! Processes of the shop that run beside a test.
+
+use std::process::ExitStatus;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Child;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use crate::stage::Stage;
+
+/// How long a process may take to be ready, and to end once it is told to.
+const READY: Duration = Duration::from_secs(60);
+const END: Duration = Duration::from_secs(40);
+
+/// A process of the shop. It is killed when this is dropped.
+pub(crate) struct Running {
+    name: String,
+    child: Child,
+    lines: Arc<Mutex<Vec<String>>>,
+    count: watch::Receiver<usize>,
+    reader: JoinHandle<()>,
+}
+
+impl Running {
+    /// Starts one, and waits until it says that it is ready.
+    pub(crate) async fn start(stage: &Stage, words: &[&str]) -> anyhow::Result<Self> {
+        let mut running = Self::spawn(stage, words)?;
+        running.line("ready").await?;
+        Ok(running)
+    }
+
+    /// Starts one.
+    pub(crate) fn spawn(stage: &Stage, words: &[&str]) -> anyhow::Result<Self> {
+        let mut command = stage.shop(words);
+        command
+            .stderr(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::null());
+        let mut child = command.spawn()?;
+        let errors = child.stderr.take().context("a pipe")?;
+        let lines: Arc<Mutex<Vec<String>>> = Arc::default();
+        let (told, count) = watch::channel(0);
+        let kept = Arc::clone(&lines);
+        let reader = tokio::spawn(async move {
+            let mut read = BufReader::new(errors).lines();
+            while let Ok(Some(line)) = read.next_line().await {
+                let mut lines = kept.lock().unwrap();
+                lines.push(line);
+                told.send_replace(lines.len());
+            }
+        });
+        Ok(Self {
+            name: words.join(" "),
+            child,
+            lines,
+            count,
+            reader,
+        })
+    }
+
+    /// Waits for a line with this in it on its standard error.
+    pub(crate) async fn line(&mut self, with: &str) -> anyhow::Result<String> {
+        let found = async {
+            loop {
+                let found = self.lines().into_iter().find(|line| line.contains(with));
+                if found.is_some() || self.count.changed().await.is_err() {
+                    return found;
+                }
+            }
+        };
+        let found = timeout(READY, found).await;
+        match found {
+            Ok(Some(line)) => Ok(line),
+            Ok(None) => bail!("`shop {}` has ended: {:?}", self.name, self.lines()),
+            Err(_) => bail!("`shop {}` doesn't say `{with}`: {:?}", self.name, self.lines()),
+        }
+    }
+
+    /// What it has written so far.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.lines.lock().unwrap().clone()
+    }
+
+    /// SIGKILL.
+    pub(crate) async fn kill(mut self) -> anyhow::Result<()> {
+        Ok(self.child.kill().await?)
+    }
+
+    /// Waits until it ends by itself.
+    pub(crate) async fn wait(&mut self) -> anyhow::Result<ExitStatus> {
+        Ok(self.child.wait().await?)
+    }
+
+    /// SIGTERM. Gives what it has written, when it has ended well.
+    pub(crate) async fn stop(mut self) -> anyhow::Result<Vec<String>> {
+        let id = self.child.id().context("it has ended already")?;
+        let told = std::process::Command::new("kill")
+            .args(["-TERM", &id.to_string()])
+            .status()?;
+        anyhow::ensure!(told.success(), "`shop {}` can't be told to stop", self.name);
+        let ended = timeout(END, self.child.wait()).await;
+        let ended =
+            ended.with_context(|| format!("`shop {}` doesn't stop: {:?}", self.name, self.lines()))??;
+        (&mut self.reader).await?;
+        anyhow::ensure!(
+            ended.success(),
+            "`shop {}`: {ended}, {:?}",
+            self.name,
+            self.lines()
+        );
+        Ok(self.lines())
+    }
+}

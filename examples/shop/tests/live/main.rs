@@ -1,0 +1,18 @@
+//! The shop on local AWS: its own binary, as processes, against whatever `AWS_ENDPOINT_URL` names.
+//!
+//! ```sh
+//! eval "$(localstack/up)"
+//! cargo test -p shop --test live -- --ignored
+//! ```
+//!
+//! All of them run one after the other, for they share the account; each begins by removing what is
+//! there.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+
+mod crew;
+mod end_to_end;
+mod producers;
+mod soak;
+mod stage;
+mod unprovisioned;

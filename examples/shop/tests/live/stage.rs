@@ -1,0 +1,142 @@
+//! The account that a test has for itself.
+
+use std::path::PathBuf;
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use fanfare::{Clock, Topology};
+use serde_json::Value;
+use shop::aws::{Aws, deployed};
+use shop::email::Post;
+use shop::reader::BUNDLED;
+use tempfile::TempDir;
+use tokio::process::Command;
+use tokio::sync::{Mutex, MutexGuard};
+use tokio::time::timeout;
+
+/// The account is one, and tests run side by side.
+static ACCOUNT: Mutex<()> = Mutex::const_new(());
+
+/// No command takes longer.
+const LONGEST: Duration = Duration::from_secs(300);
+
+/// Local AWS, for one test.
+pub(crate) struct Stage {
+    pub(crate) aws: Aws,
+    folder: TempDir,
+    /// For the shop's processes.
+    environment: Vec<(&'static str, String)>,
+    _alone: MutexGuard<'static, ()>,
+}
+
+impl Stage {
+    /// An account with nothing of the shop in it.
+    pub(crate) async fn empty() -> anyhow::Result<Self> {
+        let alone = ACCOUNT.lock().await;
+        let endpoint = std::env::var("AWS_ENDPOINT_URL").unwrap_or_default();
+        ensure!(
+            !endpoint.is_empty() && !endpoint.contains("amazonaws.com"),
+            "the live tests delete what they find, so they want local AWS: run `eval \"$(localstack/up)\"` first \
+             (AWS_ENDPOINT_URL is `{endpoint}`)"
+        );
+        let stage = Self {
+            aws: Aws::from_env()
+                .await
+                .with_context(|| format!("is local AWS up at {endpoint}? Run `localstack/up`"))?,
+            folder: tempfile::tempdir()?,
+            environment: Vec::new(),
+            _alone: alone,
+        };
+        succeeded(&stage.run(&["remove", "--yes"]).await?)?;
+        Ok(stage)
+    }
+
+    /// An account with all of the shop in it, and nothing in that.
+    pub(crate) async fn provisioned() -> anyhow::Result<Self> {
+        let stage = Self::empty().await?;
+        stage.provision().await?;
+        Ok(stage)
+    }
+
+    /// The same with another visibility timeout of all queues, in seconds.
+    pub(crate) async fn hiding(seconds: u32) -> anyhow::Result<Self> {
+        let mut stage = Self::empty().await?;
+        stage
+            .environment
+            .push((shop::aws::VISIBILITY_TIMEOUT, seconds.to_string()));
+        stage.provision().await?;
+        Ok(stage)
+    }
+
+    async fn provision(&self) -> anyhow::Result<()> {
+        succeeded(&self.run(&["provision"]).await?)
+    }
+
+    /// What is deployed.
+    pub(crate) fn topology(&self) -> anyhow::Result<Topology> {
+        let mail = Post::Table(self.aws.dynamo()).provider(None, Clock::system())?;
+        Ok(deployed(&self.aws.deps(&mail))?.topology()?)
+    }
+
+    /// The shop's binary with these arguments.
+    pub(crate) fn shop(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_shop"));
+        command
+            .args(words)
+            .env_remove("RUST_LOG")
+            .envs(self.environment.iter().cloned())
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        command
+    }
+
+    /// Runs it to its end.
+    pub(crate) async fn run(&self, words: &[&str]) -> anyhow::Result<Output> {
+        output(self.shop(words)).await
+    }
+
+    /// Writes a file with some of the bundled orders.
+    pub(crate) fn orders(&self, range: std::ops::Range<usize>) -> anyhow::Result<PathBuf> {
+        let text = str::from_utf8(BUNDLED.1)?;
+        let header = text.lines().take(1);
+        let rows = text.lines().skip(1 + range.start).take(range.len());
+        let rows: Vec<_> = header.chain(rows).collect();
+        ensure!(rows.len() == range.len() + 1, "so many orders aren't bundled");
+        let path = self
+            .folder
+            .path()
+            .join(format!("orders-{}-{}.csv", range.start, range.end));
+        std::fs::write(&path, rows.join("\n"))?;
+        Ok(path)
+    }
+}
+
+/// Runs a command to its end.
+pub(crate) async fn output(mut command: Command) -> anyhow::Result<Output> {
+    let output = timeout(LONGEST, command.output()).await;
+    Ok(output.with_context(|| format!("{command:?} doesn't come to an end"))??)
+}
+
+pub(crate) fn succeeded(output: &Output) -> anyhow::Result<()> {
+    ensure!(output.status.success(), "{}", said(output));
+    Ok(())
+}
+
+/// All that it wrote.
+pub(crate) fn said(output: &Output) -> String {
+    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    format!(
+        "{}: {}{}",
+        output.status,
+        text(&output.stdout),
+        text(&output.stderr)
+    )
+}
+
+/// The report: the last line of standard output.
+pub(crate) fn report(output: &Output) -> anyhow::Result<Value> {
+    let text = str::from_utf8(&output.stdout)?;
+    let last = text.lines().last().unwrap_or_default();
+    serde_json::from_str(last).with_context(|| said(output))
+}
