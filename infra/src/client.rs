@@ -104,6 +104,15 @@ where
     error.as_service_error().and_then(E::code)
 }
 
+/// Whether SQS refuses with this code, by which its older protocol or its newer one knows it: an
+/// endpoint may answer with either.
+pub(crate) fn is_sqs<E, R>(error: &SdkError<E, R>, codes: [&str; 2]) -> bool
+where
+    E: aws_sdk_sts::error::ProvideErrorMetadata,
+{
+    code(error).is_some_and(|code| codes.contains(&code.trim_start_matches("AWS.SimpleQueueService.")))
+}
+
 fn said(error: &impl aws_sdk_sts::error::ProvideErrorMetadata) -> String {
     match (error.code(), error.message()) {
         (Some(code), Some(message)) => format!("{code}: {message}"),

@@ -8,7 +8,7 @@ use aws_sdk_sqs::types::QueueAttributeName;
 use aws_types::SdkConfig;
 use tokio::time::Instant;
 
-use crate::client::{Scope, client};
+use crate::client::{Scope, client, is_sqs};
 use crate::compare::differences;
 use crate::deployment::State;
 use crate::wanted::Queue;
@@ -17,6 +17,9 @@ use crate::{Caller, Difference, InfraError};
 /// SQS gives a name free a minute after its queue was deleted.
 const FREE_WITHIN: Duration = Duration::from_secs(75);
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+const GONE: [&str; 2] = ["NonExistentQueue", "QueueDoesNotExist"];
+const DELETED: [&str; 2] = ["QueueDeletedRecently"; 2];
 
 #[derive(Clone, Debug)]
 pub(crate) struct Queues {
@@ -44,11 +47,7 @@ impl Queues {
         let answer = match Box::pin(call.attribute_names(QueueAttributeName::All).send()).await {
             Ok(answer) => answer,
             // Deleted within the last minute.
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(|error| error.is_queue_does_not_exist()) =>
-            {
+            Err(error) if is_sqs(&error, GONE) => {
                 return Ok(State::Missing);
             }
             Err(error) => return Err(self.scope.failed("sqs:GetQueueAttributes", name, error)),
@@ -65,13 +64,7 @@ impl Queues {
                 Some(url) => Ok(Some(url)),
                 None => Err(self.scope.wrong(CALL, name, "the answer lacks the URL")),
             },
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(|error| error.is_queue_does_not_exist()) =>
-            {
-                Ok(None)
-            }
+            Err(error) if is_sqs(&error, GONE) => Ok(None),
             Err(error) => Err(self.scope.failed(CALL, name, error)),
         }
     }
@@ -87,11 +80,7 @@ impl Queues {
             }
             match Box::pin(call.send()).await {
                 Ok(_) => return Ok(()),
-                Err(error)
-                    if error
-                        .as_service_error()
-                        .is_some_and(|error| error.is_queue_deleted_recently()) =>
-                {
+                Err(error) if is_sqs(&error, DELETED) => {
                     if since.elapsed() >= FREE_WITHIN {
                         return Err(self.scope.failed("sqs:CreateQueue", name, error));
                     }
@@ -135,13 +124,7 @@ impl Queues {
         };
         match Box::pin(self.client.delete_queue().queue_url(url).send()).await {
             Ok(_) => Ok(true),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(|error| error.is_queue_does_not_exist()) =>
-            {
-                Ok(false)
-            }
+            Err(error) if is_sqs(&error, GONE) => Ok(false),
             Err(error) => Err(self.scope.failed("sqs:DeleteQueue", name, error)),
         }
     }

@@ -1,0 +1,12 @@
+//! What a deployment makes, finds, changes and deletes, on the AWS inside the process.
+
+mod again;
+mod denied;
+mod differences;
+mod fresh;
+mod interrupted;
+mod removal;
+
+mod tables;
+mod tap;
+mod world;
