@@ -17,7 +17,6 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 
 import psutil
@@ -42,6 +41,8 @@ LOCALSTACK = {
     "SKIP_SSL_CERT_DOWNLOAD": "1",
     "DNS_ADDRESS": "0",
     "SQS_DISABLE_CLOUDWATCH_METRICS": "1",
+    # Also when this machine is itself a container: its folders are those inside the checkout.
+    "OVERRIDE_IN_DOCKER": "0",
     "PYTHONUNBUFFERED": "1",
     # Not a line for each call.
     "LS_LOG": "warning",
@@ -111,21 +112,38 @@ class Service:
             else:
                 time.sleep(0.1)
 
+    def wait_for_hooks(self, deadline):
+        """Until LocalStack is through with its init hooks, and all have succeeded."""
+        while True:
+            hooks = json.loads(get(f"{self.url}/_localstack/init/ready"))
+            if hooks["completed"]:
+                break
+            if time.monotonic() > deadline:
+                raise Failed(f"the init hooks aren't done after {READY_WITHIN} s.\n{self.tail()}")
+            time.sleep(0.1)
+        bad = [hook["name"] for hook in hooks["scripts"] if hook["state"] != "SUCCESSFUL"]
+        if bad:
+            raise Failed(f"the init hook {bad[0]} failed.\n{self.tail()}")
+
     def tail(self):
         lines = self.log.read_text(errors="replace").splitlines()[-LINES_OF_LOG:]
         return "\n".join([f"The end of {self.log}:", *(f"  {line}" for line in lines)])
 
 
-def answers(url, call):
-    """Whether a request, given as its body and headers, gets an answer without an error."""
-    body, headers = call
-    request = urllib.request.Request(url, data=body, headers=headers)
+def get(url, body=None, headers=None):
+    request = urllib.request.Request(url, data=body, headers=headers or {})
     # Not through a proxy of the environment.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(request, timeout=10) as answer:
+        return answer.read()
+
+
+def answers(url, call):
+    """Whether a call, given as its body and headers, gets an answer without an error."""
     try:
-        with opener.open(request, timeout=10):
-            return True
-    except (urllib.error.URLError, OSError):
+        get(url, *call)
+        return True
+    except OSError:
         return False
 
 
@@ -215,6 +233,8 @@ def services(arguments):
         "GATEWAY_LISTEN": listen,
         "LOCALSTACK_HOST": listen,
         "FILESYSTEM_ROOT": str(folder / "files"),
+        "PROVISION_ENDPOINT": f"http://{listen}",
+        "PROVISION_ENDPOINT_DYNAMODB": f"http://{ADDRESS}:{arguments.dynamodb_port}",
     }
     dynamodb = [arguments.dynamodb, "--port", arguments.dynamodb_port]
     return [
@@ -231,7 +251,10 @@ def services(arguments):
 
 
 def up(arguments):
-    arguments.folder.mkdir(parents=True, exist_ok=True)
+    hooks = arguments.folder / "files" / "etc" / "localstack" / "init"
+    hooks.parent.mkdir(parents=True, exist_ok=True)
+    hooks.unlink(missing_ok=True)
+    hooks.symlink_to(HERE.parent / "init")
     both = services(arguments)
     for service in both:
         if running(service.record) is not None and service.known_port() != service.port:
@@ -248,6 +271,7 @@ def up(arguments):
                 service.start()
         for service in both:
             service.wait(since + READY_WITHIN)
+        both[-1].wait_for_hooks(since + READY_WITHIN)
     except BaseException:
         end([service.name for service in started], arguments.folder)
         raise

@@ -26,6 +26,10 @@ impl Transport for LocalStack {
                 Capability::SkipsTime,
                 "what comes over a socket comes in real time",
             )
+            .without(
+                Capability::RefusesStaleReceipts,
+                "LocalStack 4.8.1 obeys every receipt that a message ever had",
+            )
             // It looks for what is due, and a second after it is through it looks again.
             .lateness(Duration::from_millis(1500))
     }
