@@ -250,11 +250,18 @@ def services(arguments):
     ]
 
 
+def link(path, target):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    path.symlink_to(target)
+
+
 def up(arguments):
-    hooks = arguments.folder / "files" / "etc" / "localstack" / "init"
-    hooks.parent.mkdir(parents=True, exist_ok=True)
-    hooks.unlink(missing_ok=True)
-    hooks.symlink_to(HERE.parent / "init")
+    link(arguments.folder / "files" / "etc" / "localstack" / "init", HERE.parent / "init")
+    # What it reads out of 400 API descriptions, which takes seconds and 300 MB: kept for the next time.
+    cache = pathlib.Path(sys.prefix) / "cache"
+    cache.mkdir(exist_ok=True)
+    link(arguments.folder / "files" / "var" / "lib" / "localstack" / "cache", cache)
     both = services(arguments)
     for service in both:
         if running(service.record) is not None and service.known_port() != service.port:
