@@ -133,8 +133,8 @@ where
     }
 }
 
-/// Works until `shutdown` resolves, and then until what is under way has ended, but no longer than the
-/// settings allow.
+/// Works until `shutdown` resolves, and then until what it was told of and what is under way has ended,
+/// but no longer than the settings allow.
 pub(super) async fn run(
     context: &Context<'_>,
     publish: &dyn Publish,
@@ -169,6 +169,13 @@ pub(super) async fn run(
             }
             never = &mut sweep => match never {},
             never = &mut batches => match never {},
+        }
+    }
+    // What was committed just before: the commits of hosts that have ended. Of an ordered key it would
+    // be a run of its own, and is left to the sweep.
+    while let Ok(fresh) = wake.try_recv() {
+        if let Fresh::Unordered(_) = fresh {
+            tasks.woken(fresh);
         }
     }
     context.stopping.store(true, Ordering::Relaxed);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
 use crate::commit;
@@ -21,6 +22,22 @@ async fn what_is_under_way_is_published_and_confirmed_before_run_ends() {
     relay.run(sleep(Duration::from_millis(100))).await;
     assert!(start.elapsed() >= Duration::from_millis(300));
     assert_eq!(world.topics.arrived().len(), 20);
+    world.assert_all_arrived().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_committed_right_before_the_shutdown_is_published() {
+    let world = World::new().await;
+    let store = world.store();
+    let relay = store.relay(world.topics.clone());
+    let (stop, stopped) = oneshot::channel();
+    let hosts = async {
+        sleep(Duration::from_millis(100)).await;
+        commit!(store, Note(1));
+        stop.send(()).unwrap();
+    };
+    tokio::join!(relay.run(async { stopped.await.unwrap() }), hosts);
+    assert_eq!(world.topics.arrived().len(), 1);
     world.assert_all_arrived().await;
 }
 
