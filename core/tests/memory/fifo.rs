@@ -1,6 +1,4 @@
 //! FIFO queues and topics of the in-process broker behave as those of SQS and SNS.
-#![cfg(feature = "memory")]
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 use std::collections::BTreeMap;
 use std::time::{Duration, UNIX_EPOCH};

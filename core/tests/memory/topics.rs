@@ -1,6 +1,4 @@
 //! Topics and subscriptions of the in-process broker behave as SNS's do.
-#![cfg(feature = "memory")]
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 use std::time::{Duration, UNIX_EPOCH};
 
