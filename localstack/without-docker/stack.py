@@ -25,6 +25,8 @@ from ports import ADDRESS, NotForUs, listener
 
 HERE = pathlib.Path(__file__).resolve().parent
 REGION = "us-east-1"
+# What LocalStack reads out of 400 API descriptions, which takes seconds and 300 MB: kept for the next time.
+CACHE = pathlib.Path(sys.prefix) / "cache"
 # LocalStack takes 4 s on an idle machine.
 READY_WITHIN = 90
 # Its worker threads have 10 s to end.
@@ -43,6 +45,7 @@ LOCALSTACK = {
     "SQS_DISABLE_CLOUDWATCH_METRICS": "1",
     # Also when this machine is itself a container: its folders are those inside the checkout.
     "OVERRIDE_IN_DOCKER": "0",
+    "XDG_CACHE_HOME": str(CACHE),
     "PYTHONUNBUFFERED": "1",
     # Not a line for each call.
     "LS_LOG": "warning",
@@ -194,9 +197,12 @@ def running(record):
 def alive(pid):
     try:
         process = psutil.Process(pid)
-        return None if process.status() == psutil.STATUS_ZOMBIE else process
+        # One that is just ending has no command any more.
+        return process if process.status() != psutil.STATUS_ZOMBIE and process.cmdline() else None
     except psutil.NoSuchProcess:
         return None
+    except psutil.AccessDenied:
+        return process
 
 
 def end(names, folder):
@@ -258,10 +264,8 @@ def link(path, target):
 
 def up(arguments):
     link(arguments.folder / "files" / "etc" / "localstack" / "init", HERE.parent / "init")
-    # What it reads out of 400 API descriptions, which takes seconds and 300 MB: kept for the next time.
-    cache = pathlib.Path(sys.prefix) / "cache"
-    cache.mkdir(exist_ok=True)
-    link(arguments.folder / "files" / "var" / "lib" / "localstack" / "cache", cache)
+    CACHE.mkdir(exist_ok=True)
+    link(arguments.folder / "files" / "var" / "lib" / "localstack" / "cache", CACHE)
     both = services(arguments)
     for service in both:
         if running(service.record) is not None and service.known_port() != service.port:
