@@ -3,6 +3,7 @@
 //! [`Host`] takes messages from any [`Queue`], calls the service and settles what it did.
 
 mod calls;
+mod handling;
 mod heartbeat;
 mod job;
 mod lane;

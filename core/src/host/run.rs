@@ -7,36 +7,29 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use tokio::task::{Id, JoinError, JoinSet};
+use tokio::task::{Id, JoinSet};
 use tokio::time::{Instant, sleep_until};
-use tower::{Service, ServiceExt};
+use tower::Service;
 
 use super::calls::{self, Call, Called};
+use super::handling::{End, Ended};
 use super::job::{Action, Job, Jobs, Slot, State};
 use super::lane::Lane;
 use super::measure::Meters;
 use super::polling::Pollers;
 use super::pulse::TURN;
-use super::{Host, Judge, Mutation, Settled};
-use crate::outcome::What;
+use super::{Host, Mutation};
 use crate::port::{Queue, QueueError, Received};
-use crate::{BoxError, Failure, Lost, Message, Outcome, Verdict};
+use crate::{BoxError, Message, Outcome};
 
 /// How long a receive waits that shows whether receiving works.
 const FIRST_POLL: Duration = Duration::from_secs(1);
 /// How long settling may go on after the drain time.
 const GRACE: Duration = Duration::from_secs(4);
+/// A handler that hasn't ended so long after it was dropped blocks its thread, and is left behind.
+const BLOCKED: Duration = Duration::from_secs(1);
 /// When nothing is due.
 const IDLE: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// How a handler's task ended.
-pub(super) enum End {
-    Done(Outcome, Verdict),
-    /// The hold was lost before the service was ready.
-    NotStarted,
-}
-
-type Ended = Result<(Id, End), JoinError>;
 
 enum Event<R> {
     Shutdown,
@@ -47,12 +40,12 @@ enum Event<R> {
 
 pub(super) struct Run<Q: Queue, S> {
     pub(super) host: Host<Q>,
-    service: S,
+    pub(super) service: S,
     pub(super) jobs: Jobs<Q::Receipt>,
     pub(super) calls: FuturesUnordered<Call<Q::Receipt>>,
-    tasks: JoinSet<End>,
-    slots: BTreeMap<Id, Slot>,
-    ready: VecDeque<Slot>,
+    pub(super) tasks: JoinSet<End>,
+    pub(super) slots: BTreeMap<Id, Slot>,
+    pub(super) ready: VecDeque<Slot>,
     /// When a job is to be looked at again: a pause is over, or settling it is tried again.
     pub(super) timers: BTreeSet<(Instant, Slot)>,
     pub(super) deletes: Lane<Slot>,
@@ -63,8 +56,10 @@ pub(super) struct Run<Q: Queue, S> {
     pollers: Pollers,
     pub(super) meters: Meters,
     /// Since the shutdown began: until when handlers may run.
-    drain_until: Option<Instant>,
+    pub(super) drain_until: Option<Instant>,
     aborted: bool,
+    /// Whether what blocking handlers hold was given back.
+    left_behind: bool,
 }
 
 impl<Q, S> Run<Q, S>
@@ -94,6 +89,7 @@ where
             meters,
             drain_until: None,
             aborted: false,
+            left_behind: false,
         }
     }
 
@@ -135,7 +131,11 @@ where
         let poll = self.pollers.wake().filter(|_| self.drain_until.is_none());
         let end = self
             .drain_until
-            .map(|drain| if self.aborted { drain + GRACE } else { drain });
+            .map(|drain| match (self.aborted, self.left_behind) {
+                (false, _) => drain,
+                (true, false) => drain + BLOCKED,
+                (true, true) => drain + GRACE,
+            });
         let timer = self.timers.first().map(|(at, _)| *at);
         let lanes = [self.deletes.due(), self.releases.due(), self.letters.due()];
         let idle = if self.host.pulse.is_some() { TURN } else { IDLE };
@@ -153,6 +153,22 @@ where
         self.meters.in_flight.set(held as f64);
         if let Some(pulse) = &self.host.pulse {
             pulse.turn(held);
+        }
+    }
+
+    /// Gives back the messages of handlers that can't be dropped, which may commit no more for them.
+    fn leave_blocking(&mut self) {
+        let running = self.jobs.iter().filter(|(_, job)| job.state == State::Running);
+        let running: Vec<Slot> = running.map(|(slot, _)| slot).collect();
+        for slot in running {
+            if let Some(job) = self.jobs.get(slot) {
+                let message = job.message.id.as_str();
+                tracing::warn!(consumer = %self.host.consumer, message, "left a handler behind that blocks its thread");
+                if let Some(lose) = &job.lose {
+                    lose.raise();
+                }
+            }
+            self.leave(slot, Action::Release(Duration::ZERO));
         }
     }
 
@@ -174,6 +190,10 @@ where
         if self.drain_until.is_some_and(|drain| now >= drain) && !self.aborted {
             self.aborted = true;
             self.tasks.abort_all();
+        }
+        if self.drain_until.is_some_and(|drain| now >= drain + BLOCKED) && !self.left_behind {
+            self.left_behind = true;
+            self.leave_blocking();
         }
         while let Some(&(at, slot)) = self.timers.first()
             && at <= now
@@ -281,103 +301,6 @@ where
         }
     }
 
-    /// Starts what is ready, as far as there are places.
-    fn start(&mut self) {
-        while self.tasks.len() < self.host.concurrency
-            && let Some(slot) = self.ready.pop_front()
-        {
-            let Some(job) = self.jobs.get_mut(slot).filter(|job| job.state == State::Ready) else {
-                continue;
-            };
-            let (lose, lost) = Lost::new();
-            job.state = State::Running;
-            job.started = Instant::now();
-            job.lose = Some(lose);
-            if self.host.is(Mutation::VisibilityFromStart) {
-                job.held_for(self.host.visibility_timeout, job.started);
-                self.beat = Some(job.started);
-            }
-            let mut message = job.message.clone();
-            message.receive_count = job.attempt();
-            message.lost = lost;
-            let task = self
-                .tasks
-                .spawn(handle(self.host.judge.clone(), self.service.clone(), message));
-            self.slots.insert(task.id(), slot);
-        }
-    }
-
-    fn ended(&mut self, ended: Ended) {
-        let id = match &ended {
-            Ok((id, _)) => *id,
-            Err(error) => error.id(),
-        };
-        let Some(slot) = self.slots.remove(&id) else {
-            return;
-        };
-        let Some(job) = self.jobs.get_mut(slot) else {
-            return;
-        };
-        job.lose = None;
-        let (outcome, verdict) = match ended {
-            Ok((_, End::Done(outcome, verdict))) => (outcome, verdict),
-            Ok((_, End::NotStarted)) => return self.lost(slot),
-            // Aborted at the end of the drain time.
-            Err(error) if error.is_cancelled() && job.lost => return self.gone(slot),
-            Err(error) if error.is_cancelled() => return self.leave(slot, Action::Release(Duration::ZERO)),
-            // A layer panicked outside of the router.
-            Err(error) => {
-                let outcome = Outcome::failed(None, Failure::retry(error));
-                let mut message = job.message.clone();
-                message.receive_count = job.attempt();
-                let verdict = outcome.verdict(&message, &self.host.judge.policy, self.host.judge.clock.now());
-                (outcome, verdict)
-            }
-        };
-        job.outcome = outcome.name();
-        let now = self.host.judge.clock.now();
-        let age = now.duration_since(job.message.sent_at).unwrap_or_default();
-        let (failed, took) = (outcome.is_failure(), job.started.elapsed());
-        self.meters.tried(job.outcome, failed, took, age, job.attempt());
-        if let Some(observe) = &self.host.observe {
-            let consumer = &*self.host.consumer;
-            let (message, attempt) = (&job.message, job.attempt());
-            observe(&Settled {
-                consumer,
-                message,
-                attempt,
-                outcome: &outcome,
-                verdict: &verdict,
-            });
-        }
-        log(&self.host.consumer, job, &outcome, &verdict);
-        self.decided(slot, verdict);
-    }
-
-    /// Acts on a verdict.
-    fn decided(&mut self, slot: Slot, verdict: Verdict) {
-        let Some(job) = self.jobs.get(slot) else { return };
-        let in_place = job.group.is_some() && self.drain_until.is_none();
-        if job.lost && verdict != Verdict::Delete {
-            // Somebody else may have it by now, and what came behind it since is next.
-            let next = self.jobs.leave_group(slot);
-            self.jobs.remove(slot);
-            return self.begin(next);
-        }
-        match verdict {
-            Verdict::Delete => self.leave(slot, Action::Delete),
-            Verdict::Retry { after } if in_place => {
-                if let Some(job) = self.jobs.get_mut(slot) {
-                    job.tries = job.tries.saturating_add(1);
-                }
-                self.pause(slot, after);
-            }
-            Verdict::Hold { after } if self.drain_until.is_none() => self.pause(slot, after),
-            Verdict::Retry { after } | Verdict::Hold { after } => self.leave(slot, Action::Release(after)),
-            Verdict::DeadLetter { reason } => self.leave(slot, Action::DeadLetter(reason)),
-        }
-    }
-
     /// Keeps a message for its next try in place.
     pub(super) fn pause(&mut self, slot: Slot, after: Duration) {
         let until = Instant::now() + after;
@@ -460,50 +383,5 @@ where
 
     pub(super) fn is_stopping(&self) -> bool {
         self.drain_until.is_some()
-    }
-}
-
-/// Runs the service for one message, once it is ready, and decides what is to become of it.
-async fn handle<S>(judge: Judge, mut service: S, message: Message) -> End
-where
-    S: Service<Message, Response = Outcome>,
-    S::Error: Into<BoxError>,
-{
-    let lost = message.lost.clone();
-    let mut facts = Message::new("");
-    facts.id.clone_from(&message.id);
-    facts.receive_count = message.receive_count;
-    facts.sent_at = message.sent_at;
-    let ready: Result<(), BoxError> = tokio::select! {
-        biased;
-        () = lost.lost() => return End::NotStarted,
-        ready = service.ready() => ready.map(|_| ()).map_err(Into::into),
-    };
-    let outcome = match ready {
-        Ok(()) => service.call(message).await.map_err(Into::into),
-        Err(error) => Err(error),
-    };
-    let outcome = outcome.unwrap_or_else(|error| Outcome::failed(None, error));
-    let (outcome, verdict) = judge.settle(outcome, &facts).await;
-    End::Done(outcome, verdict)
-}
-
-fn log<R>(consumer: &str, job: &Job<R>, outcome: &Outcome, verdict: &Verdict) {
-    let (message, attempt, what) = (&job.message.id, job.attempt(), outcome.name());
-    match &outcome.what {
-        What::Applied | What::Duplicate | What::Ignored => {
-            tracing::debug!(consumer, message, attempt, outcome = what, "handled");
-        }
-        // What failed, but not why: a reason may quote the payload.
-        _ => {
-            let then = match verdict {
-                Verdict::Delete => "delete",
-                Verdict::Retry { .. } => "retry",
-                Verdict::Hold { .. } => "hold",
-                Verdict::DeadLetter { .. } => "dead letter",
-            };
-            tracing::warn!(consumer, message, attempt, outcome = what, then, "not handled");
-            tracing::debug!(message, reason = outcome.reason(), "why");
-        }
     }
 }

@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use fanfare::memory::MemoryQueue;
-use fanfare::{Failure, Message, Outcome};
+use fanfare::fault::FaultPlan;
+use fanfare::host::Host;
+use fanfare::memory::{Broker, MemoryQueue, QueueSettings};
+use fanfare::{Clock, Failure, Message, Outcome};
 use tokio::time::{Instant, advance, sleep, timeout};
 
 use crate::memory_support::*;
@@ -166,4 +168,38 @@ async fn a_lost_message_is_not_given_back_at_the_drain_deadline() {
         .serve(service!(handler), sleep(seconds(20)))
         .await;
     assert_eq!(diary.whats(), ["extend 1"], "somebody else may have it");
+}
+
+/// In real time: what blocks a thread stops a paused clock as well.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_handler_that_blocks_its_thread_leaves_no_message_in_flight() {
+    let broker = Broker::new(Clock::system(), FaultPlan::none());
+    broker.create_queue(Q, QueueSettings::default()).unwrap();
+    send(&broker, Q, ["a"]);
+    let (free, blocked) = std::sync::mpsc::channel::<()>();
+    let blocked = Arc::new(std::sync::Mutex::new(blocked));
+    let (lost, seen) = tokio::sync::oneshot::channel();
+    let lost = Arc::new(std::sync::Mutex::new(Some(lost)));
+    let handler = move |message: Message| {
+        let (blocked, lost) = (blocked.clone(), lost.clone());
+        async move {
+            let _ = blocked.lock().unwrap().recv();
+            if let Some(lost) = lost.lock().unwrap().take() {
+                lost.send(message.lost.is_lost()).unwrap();
+            }
+            applied()
+        }
+    };
+    let queue = MemoryQueue::new(broker.clone(), Q);
+    let served = Host::new(queue, "consumer").drain(Duration::from_millis(50));
+    let started = async {
+        while broker.counts(Q).unwrap().in_flight == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    served.serve(service!(handler), started).await;
+    let counts = broker.counts(Q).unwrap();
+    assert_eq!((counts.in_flight, counts.visible), (0, 1));
+    free.send(()).unwrap();
+    assert!(seen.await.unwrap(), "it may not commit any more");
 }
