@@ -59,7 +59,7 @@ impl Aws {
     /// Finds out where the environment points to, by one call: who am I?
     ///
     /// # Errors
-    /// There is no region, or nobody answers the call.
+    /// There is no region, or nobody answers.
     pub async fn from_env() -> anyhow::Result<Self> {
         let timeouts = TimeoutConfig::builder()
             .operation_attempt_timeout(ATTEMPT)
@@ -69,6 +69,14 @@ impl Aws {
             .timeout_config(timeouts)
             .load()
             .await;
+        Self::of(config).await
+    }
+
+    /// The account that this configuration leads to.
+    ///
+    /// # Errors
+    /// It has no region, or nobody answers.
+    pub async fn of(config: SdkConfig) -> anyhow::Result<Self> {
         let caller = fanfare_infra::caller(&config)
             .await
             .context("can't find out which account this is")?;

@@ -44,8 +44,8 @@ pub struct WorkerOptions {
     #[arg(long, value_name = "SECONDS", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=20))]
     pub poll: u64,
 
-    /// Answer GET /livez and /readyz on this port; with several consumers the next ones have the next
-    /// ports
+    /// Answer GET /livez and /readyz on this port, with several consumers on the next ports for the next
+    /// ones; 0 takes free ports
     #[arg(long, value_name = "PORT")]
     pub health: Option<u16>,
 
@@ -87,7 +87,15 @@ pub async fn run(options: WorkerOptions) -> anyhow::Result<()> {
         .map(|service| connect(&process, service, &options, &counters));
     let mut workers = try_join_all(workers).await?;
     if let Some(first) = options.health {
-        let ports = (0..).map(|number: u16| first.saturating_add(number));
+        // 0 takes any free one, for each.
+        let port = |number| {
+            if first == 0 {
+                0
+            } else {
+                first.saturating_add(number)
+            }
+        };
+        let ports = (0..).map(port);
         workers = workers
             .into_iter()
             .zip(ports)

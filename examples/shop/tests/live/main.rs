@@ -5,12 +5,13 @@
 //! cargo test -p shop --test live -- --ignored
 //! ```
 //!
-//! All of them run one after the other, for they share the account; each begins by removing what is
-//! there.
+//! Those run one after the other, for they share the account; each begins by removing what is there.
+//! The tests of [`embedded`] need nothing, and run with all others.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 mod crew;
+mod embedded;
 mod end_to_end;
 mod producers;
 mod soak;

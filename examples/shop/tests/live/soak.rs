@@ -4,6 +4,7 @@
 //! longer, or the same again as far as a seed goes: who is killed in which order, not when.
 
 use std::path::Path;
+use std::process::Output;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -178,12 +179,11 @@ impl Soak {
         println!("all placed; {republished} events published twice, {interrupted} producers killed");
         let file = stage.orders(0..orders)?.display().to_string();
         let stock = self.stock().to_string();
-        let mut words = vec!["audit", "--orders", &file, "--stock", &stock, "--json"];
-        if self.no_dedupe {
-            // What is doubled stays so, and it takes minutes until all is given up that can't be booked.
-            words.push("--now");
-        }
-        let audit = stage.run(&words).await?;
+        let words = ["audit", "--orders", &file, "--stock", &stock, "--json"];
+        let audit = match self.no_dedupe {
+            false => stage.run(&words).await?,
+            true => doubled(&stage, &words).await?,
+        };
         let mut outcome = Outcome {
             code: audit.status.code(),
             report: report(&audit)?,
@@ -206,6 +206,18 @@ impl Soak {
             outcome.redelivered,
         );
         Ok(outcome)
+    }
+}
+
+/// Audits until something is doubled, without waiting for the end: it takes minutes until all is given up
+/// that can't be booked behind what is doubled.
+async fn doubled(stage: &Stage, words: &[&str]) -> anyhow::Result<Output> {
+    let since = Instant::now();
+    loop {
+        let audit = stage.run(&[words, &["--now"]].concat()).await?;
+        if report(&audit)?["doubled"].as_u64() > Some(0) || since.elapsed() > PATIENCE {
+            return Ok(audit);
+        }
     }
 }
 

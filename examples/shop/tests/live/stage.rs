@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use fanfare::{Clock, Topology};
+use fanfare_local::{Local, serve};
 use serde_json::Value;
 use shop::aws::{Aws, deployed};
 use shop::email::Post;
 use shop::reader::BUNDLED;
 use tempfile::TempDir;
+use tokio::net::TcpListener;
 use tokio::process::Command;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::timeout;
@@ -25,9 +27,9 @@ const LONGEST: Duration = Duration::from_secs(300);
 pub(crate) struct Stage {
     pub(crate) aws: Aws,
     folder: TempDir,
-    /// For the shop's processes.
+    /// For the shop's processes; besides the test's own, where `alone` is there.
     environment: Vec<(&'static str, String)>,
-    _alone: MutexGuard<'static, ()>,
+    alone: Option<MutexGuard<'static, ()>>,
 }
 
 impl Stage {
@@ -46,10 +48,31 @@ impl Stage {
                 .with_context(|| format!("is local AWS up at {endpoint}? Run `localstack/up`"))?,
             folder: tempfile::tempdir()?,
             environment: Vec::new(),
-            _alone: alone,
+            alone: Some(alone),
         };
         succeeded(&stage.run(&["remove", "--yes"]).await?)?;
         Ok(stage)
+    }
+
+    /// An account of its own, inside the test's process, with nothing in it.
+    pub(crate) async fn embedded() -> anyhow::Result<Self> {
+        let local = Local::new()?;
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let endpoint = format!("http://{}", listener.local_addr()?);
+        let aws = Aws::of(local.sdk_config()).await?;
+        // Until the test's runtime ends.
+        tokio::spawn(serve(local, listener, std::future::pending()));
+        Ok(Self {
+            aws,
+            folder: tempfile::tempdir()?,
+            environment: vec![
+                ("AWS_ENDPOINT_URL", endpoint),
+                ("AWS_REGION", "us-east-1".to_owned()),
+                ("AWS_ACCESS_KEY_ID", "test".to_owned()),
+                ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
+            ],
+            alone: None,
+        })
     }
 
     /// An account with all of the shop in it, and nothing in that.
@@ -69,7 +92,7 @@ impl Stage {
         Ok(stage)
     }
 
-    async fn provision(&self) -> anyhow::Result<()> {
+    pub(crate) async fn provision(&self) -> anyhow::Result<()> {
         succeeded(&self.run(&["provision"]).await?)
     }
 
@@ -82,6 +105,9 @@ impl Stage {
     /// The shop's binary with these arguments.
     pub(crate) fn shop(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_shop"));
+        if self.alone.is_none() {
+            command.env_clear();
+        }
         command
             .args(words)
             .env_remove("RUST_LOG")

@@ -158,6 +158,51 @@ fn dedupe_is_only_left_out_under_faults() -> anyhow::Result<()> {
     Ok(())
 }
 
+#[test]
+fn on_aws_there_are_no_faults_and_no_folder() -> anyhow::Result<()> {
+    for words in [["--faults", "1"], ["--data", "somewhere"]] {
+        let output = shop(&[&["dev", "--aws"], &words[..]].concat()).output()?;
+        assert_eq!(output.status.code(), Some(2));
+        let text = str::from_utf8(&output.stderr)?;
+        assert!(text.contains("--aws") && text.contains(words[0]), "{text}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_worker_is_told_which_consumers_there_are() -> anyhow::Result<()> {
+    for words in [
+        &["worker"][..],
+        &["worker", "paymint"],
+        &["worker", "--all", "payment"],
+    ] {
+        let output = shop(words).output()?;
+        assert_eq!(output.status.code(), Some(2), "{words:?}");
+    }
+    let output = shop(&["worker", "paymint"]).output()?;
+    let text = str::from_utf8(&output.stderr)?;
+    assert!(
+        text.contains("orders-view") && text.contains("'payment'"),
+        "{text}"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_visibility_timeout_that_is_no_number_is_told() -> anyhow::Result<()> {
+    let mut command = shop(&["topology", "show"]);
+    let output = command.env("SHOP_VISIBILITY_TIMEOUT", "soon").output()?;
+    assert_eq!(output.status.code(), Some(1));
+    let text = str::from_utf8(&output.stderr)?;
+    assert!(text.contains("SHOP_VISIBILITY_TIMEOUT=soon"), "{text}");
+
+    let mut command = shop(&["topology", "show"]);
+    let output = command.env("SHOP_VISIBILITY_TIMEOUT", "7").output()?;
+    let text = str::from_utf8(&output.stdout)?;
+    assert!(text.contains("shop-payment: 7 s hidden"), "{text}");
+    Ok(())
+}
+
 /// Asks the API on this address, and returns the answer's head and body.
 fn ask(address: &str, request: &str) -> anyhow::Result<String> {
     let mut stream = TcpStream::connect(address)?;

@@ -1,16 +1,17 @@
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fanfare::Clock;
 use fanfare::port::BoxFuture;
-use shop::email::{self, Calls, Kind, Log, Mail, MailError, Provider, Smtp};
+use shop::email::{self, Calls, Kind, Log, Mail, MailError, Post, Provider, Smtp};
 use shop::events::{PaymentFailed, PaymentRefunded, ShipmentCreated};
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 
-use crate::bench::{Bench, order};
+use crate::bench::{Bench, clock, order};
 
 /// A provider that does nothing but note its calls, and fails the first few.
 #[derive(Default)]
@@ -183,4 +184,54 @@ fn a_mail_servers_url_that_is_wrong_is_an_error_that_does_not_tell_the_password(
     .unwrap_err();
     let text = format!("{:?}", anyhow::Error::new(error));
     assert!(!text.contains("secret"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_table_of_mails_sends_one_a_key_and_logs_every_call() -> anyhow::Result<()> {
+    let bench = Bench::new().await?;
+    let post = Post::Table(bench.client().clone());
+    assert_eq!(post.read().await?, (Vec::new(), Some(BTreeSet::new())));
+    let provider = post.provider(None, clock())?;
+    let mail = Mail::new(&order("a-1"), Kind::Refunded);
+    for key in ["one", "one", "two"] {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        provider.send(key, &mail).await?;
+    }
+    let (calls, sent) = post.read().await?;
+    let delivered: Vec<_> = calls
+        .iter()
+        .map(|call| (call.key.as_str(), call.delivered))
+        .collect();
+    assert_eq!(delivered, [("one", true), ("one", false), ("two", true)]);
+    assert!(
+        calls
+            .iter()
+            .all(|call| (call.order_id.as_str(), call.kind) == ("a-1", Kind::Refunded))
+    );
+    assert_eq!(
+        sent.map(Vec::from_iter),
+        Some(vec!["one".to_owned(), "two".to_owned()])
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn of_a_mail_server_the_table_has_the_calls_alone() -> anyhow::Result<()> {
+    let bench = Bench::new().await?;
+    let post = Post::Table(bench.client().clone());
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("smtp://{}", listener.local_addr()?);
+    let provider = post.provider(Some(&url), clock())?;
+    let mail = Mail::new(&order("a-1"), Kind::Shipped);
+    let send = async {
+        let sent = provider.send("one", &mail).await;
+        drop(provider);
+        sent
+    };
+    let (sent, received) = tokio::join!(send, mail_server(listener, "250 taken"));
+    sent?;
+    received?;
+    let (calls, kept) = post.read().await?;
+    assert_eq!((calls.len(), calls[0].delivered, kept), (1, true, None));
+    Ok(())
 }

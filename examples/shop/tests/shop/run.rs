@@ -3,7 +3,7 @@
 use fanfare::fault::Fault;
 use shop::Order;
 use shop::dev::audit::Audit;
-use shop::dev::{Setup, Shop};
+use shop::dev::{Setup, Shop, describe};
 
 use crate::bench::{clock, of_size, priced};
 
@@ -130,4 +130,16 @@ async fn under_faults_without_dedupe_the_audit_fails_and_says_what_is_doubled() 
         "{texts:?}"
     );
     shop.close().await
+}
+
+#[test]
+fn the_consumers_that_a_worker_can_be_told_of_are_those_of_the_application() -> anyhow::Result<()> {
+    let topology = describe()?.topology()?;
+    let consumers: Vec<_> = topology
+        .consumers
+        .iter()
+        .map(|consumer| consumer.name.as_str())
+        .collect();
+    assert_eq!(consumers, shop::CONSUMERS);
+    Ok(())
 }
