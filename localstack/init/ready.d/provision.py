@@ -7,7 +7,8 @@ In Python, because LocalStack 4.8.1 can't run shell scripts on Python 3.13.
 import os
 import subprocess
 
-program = os.environ.get("PROVISION_WITH", "")
+# compose.yaml puts it there.
+program = os.environ.get("PROVISION_WITH", "/opt/provision-with")
 if os.path.isfile(program):
     endpoint = os.environ.get("PROVISION_ENDPOINT", "http://127.0.0.1:4566")
     subprocess.run(
