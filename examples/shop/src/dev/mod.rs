@@ -41,7 +41,7 @@ pub const SMTP: &str = "SHOP_SMTP_URL";
 /// # Errors
 /// The orders can't be read, which is found out before anything else is done; or the run broke off.
 pub async fn run(options: Options, out: &mut impl Write) -> anyhow::Result<bool> {
-    let mut input = read_orders(options.orders.as_deref())?;
+    let mut input = read_orders(options.orders.as_deref(), options.aws)?;
     let listener = match options.serve {
         Some(port) => Some(listen(port).await?),
         None => None,
@@ -139,15 +139,22 @@ pub(crate) fn all_orders(there: &BTreeMap<String, Order>, placed: &[Order]) -> V
     orders.into_values().cloned().collect()
 }
 
-/// Reads orders from a file, or the bundled ones.
+/// How many of the bundled orders are placed on AWS, where each costs something.
+const FIRST: usize = 1_000;
+
+/// Reads orders from a file, or takes those that are bundled; on AWS the first of them.
 ///
 /// # Errors
 /// It can't be read, or is no file of orders.
-pub(crate) fn read_orders(file: Option<&Path>) -> Result<Input, ReadError> {
-    match file {
-        Some(file) => reader::read(file),
-        None => reader::parse(reader::BUNDLED.0, reader::BUNDLED.1),
-    }
+pub(crate) fn read_orders(file: Option<&Path>, aws: bool) -> Result<Input, ReadError> {
+    let Some(file) = file else {
+        let mut bundled = reader::parse(reader::BUNDLED.0, reader::BUNDLED.1)?;
+        if aws {
+            bundled.truncate(FIRST);
+        }
+        return Ok(bundled);
+    };
+    reader::read(file)
 }
 
 async fn listen(port: u16) -> anyhow::Result<TcpListener> {

@@ -14,7 +14,8 @@ pub struct Options {
     pub orders: Option<PathBuf>,
 
     /// Run in the account that the AWS environment names (AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL, ...):
-    /// makes there what isn't there, and leaves it
+    /// makes there what isn't there, and leaves it. Without --orders the first thousand of the bundled
+    /// orders
     #[arg(long, conflicts_with_all = ["faults", "data"])]
     pub aws: bool,
 

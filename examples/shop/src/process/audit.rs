@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use super::Process;
 use crate::aws::{CERTAIN, LOOKS, watch};
-use crate::checkout;
 use crate::dev::audit::{Audit, Found};
-use crate::dev::{Report, all_orders, read_orders};
+use crate::dev::{Report, all_orders};
+use crate::{checkout, reader};
 
 /// Waits until nothing is left to do, and looks whether every order has led to what it must, once.
 #[derive(Clone, Debug, clap::Args)]
@@ -36,7 +36,7 @@ pub struct AuditOptions {
 /// The orders can't be read, the account can't be reached, or something is left to do that nobody does.
 pub async fn run(options: AuditOptions, out: &mut impl Write) -> anyhow::Result<bool> {
     let input = match &options.orders {
-        Some(file) => read_orders(Some(file))?,
+        Some(file) => reader::read(file)?,
         None => Default::default(),
     };
     let process = Process::open().await?;

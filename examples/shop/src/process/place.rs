@@ -17,8 +17,8 @@ const AT_A_TIME: usize = 16;
 /// Places orders as checkout does; those that are there already stay as they are.
 #[derive(Clone, Debug, clap::Args)]
 pub struct PlaceOptions {
-    /// Orders to place: CSV with the header of orders.csv, or NDJSON; `-` for standard input; the
-    /// bundled ones without
+    /// Orders to place: CSV with the header of orders.csv, or NDJSON; `-` for standard input; without it the
+    /// first thousand of the bundled ones
     #[arg(long, value_name = "FILE")]
     pub orders: Option<PathBuf>,
 }
@@ -37,7 +37,7 @@ struct Count {
 /// The orders can't be read, the account can't be reached, or an order can't be placed in some minutes:
 /// those before it may be.
 pub async fn run(options: PlaceOptions, out: &mut impl Write) -> anyhow::Result<()> {
-    let mut input = read_orders(options.orders.as_deref())?;
+    let mut input = read_orders(options.orders.as_deref(), true)?;
     let process = Process::open().await?;
     let checkout = Checkout::new(&process.deps);
     let relay = process.aws.relay(&process.deps, &process.topology);

@@ -32,6 +32,12 @@ pub struct Input {
 }
 
 impl Input {
+    /// Keeps the first so many orders.
+    pub fn truncate(&mut self, orders: usize) {
+        self.orders.truncate(orders);
+        self.lines.truncate(orders);
+    }
+
     /// Leaves an order out after all: one that the shop refuses. Orders behind it move up by one.
     pub fn refuse(&mut self, index: usize, reason: String) {
         self.orders.remove(index);

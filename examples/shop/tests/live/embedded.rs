@@ -51,6 +51,19 @@ async fn orders_are_placed_once_and_the_audit_fails_until_workers_have_handled_t
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_thousand_of_the_bundled_orders_are_placed_where_no_file_is_given() -> anyhow::Result<()> {
+    let stage = Stage::embedded().await?;
+    stage.provision().await?;
+    let output = stage.run(&["place"]).await?;
+    ensure!(
+        said(&output).contains("1000 orders placed, 0 were"),
+        "{}",
+        said(&output)
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_table_or_a_queue_a_worker_says_to_provision() -> anyhow::Result<()> {
     let stage = Stage::embedded().await?;
     let before = stage.run(&["worker", "payment"]).await?;
