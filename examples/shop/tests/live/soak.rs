@@ -154,10 +154,16 @@ impl Soak {
             crew.push(Member::hire(&stage, consumers, self).await?);
         }
         let (mut republished, mut interrupted) = (0, 0);
+        // Each once, before any again.
+        let mut order = Vec::new();
         for kill in 0..kills {
             let file = stage.orders(orders * kill / kills..orders * (kill + 1) / kills)?;
             let mut placing = place(&stage, &file)?;
-            let victim = rng.usize(..crew.len());
+            if order.is_empty() {
+                order = (0..crew.len()).collect();
+                rng.shuffle(&mut order);
+            }
+            let victim = order.pop().context("there is a crew")?;
             let in_hand = crew[victim].replace(&stage).await?;
             println!(
                 "{:6.1} s  killed {} with {in_hand} messages in hand",
