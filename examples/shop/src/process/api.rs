@@ -3,10 +3,9 @@
 use std::net::SocketAddr;
 
 use anyhow::Context;
-use fanfare_worker::shutdown_signal;
 use tokio::net::TcpListener;
 
-use super::Process;
+use super::{Process, stop_signal};
 use crate::http;
 
 /// Serves the HTTP API (POST /orders, GET /orders/{id}), until SIGTERM or Ctrl-C
@@ -27,8 +26,9 @@ pub async fn run(options: ApiOptions) -> anyhow::Result<()> {
         .with_context(|| format!("can't listen on {}: is it in use? Try --listen", options.listen))?;
     let process = Process::open().await?;
     let relay = process.aws.relay(&process.deps, &process.topology);
+    let stop = stop_signal();
     tracing::info!(listens = %listener.local_addr()?, "ready");
-    http::serve(listener, &process.deps, &relay, shutdown_signal()).await?;
+    http::serve(listener, &process.deps, &relay, stop).await?;
     tracing::info!("drained");
     Ok(())
 }

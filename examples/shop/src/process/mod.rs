@@ -20,6 +20,9 @@ mod worker;
 use std::sync::Arc;
 
 use fanfare::Topology;
+use fanfare_worker::shutdown_signal;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared};
 
 use crate::Deps;
 use crate::aws::{Aws, deployed};
@@ -36,6 +39,14 @@ pub use audit::run as audit;
 pub use place::run as place;
 pub use relay::run as relay;
 pub use worker::run as worker;
+
+/// The signal to stop, listened for from now on; it may be awaited several times.
+fn stop_signal() -> Shared<BoxFuture<'static, ()>> {
+    let stop = shutdown_signal().boxed().shared();
+    // The first poll begins to listen.
+    let _ = stop.clone().now_or_never();
+    stop
+}
 
 /// What every process begins with.
 struct Process {

@@ -1,8 +1,6 @@
 //! `shop relay`.
 
-use fanfare_worker::shutdown_signal;
-
-use super::Process;
+use super::{Process, stop_signal};
 
 /// Publishes what other processes have left in the outbox, until it is told to stop.
 ///
@@ -11,12 +9,13 @@ use super::Process;
 pub async fn run() -> anyhow::Result<()> {
     let process = Process::open().await?;
     let relay = process.aws.sweeper(&process.deps, &process.topology);
+    let stop = stop_signal();
     tracing::info!(
         account = process.aws.account().id(),
         region = process.aws.account().region(),
         "ready"
     );
-    relay.run(shutdown_signal()).await;
+    relay.run(stop).await;
     tracing::info!("drained");
     Ok(())
 }

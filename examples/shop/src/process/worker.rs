@@ -6,11 +6,10 @@ use std::time::Duration;
 use anyhow::Context;
 use fanfare::RouterService;
 use fanfare_store::Mutation;
-use fanfare_worker::{ConnectError, Worker, shutdown_signal};
-use futures_util::FutureExt;
+use fanfare_worker::{ConnectError, Worker};
 use futures_util::future::try_join_all;
 
-use super::Process;
+use super::{Process, stop_signal};
 use crate::aws::deployed;
 use crate::dev::{Counted, Counters};
 use crate::relayed::relayed;
@@ -102,14 +101,13 @@ pub async fn run(options: WorkerOptions) -> anyhow::Result<()> {
             .map(|(worker, port)| worker.health(port))
             .collect();
     }
+    let stop = stop_signal();
     tracing::info!(
         consumers = consumers.join(","),
         account = process.aws.account().id(),
         region = process.aws.account().region(),
         "ready"
     );
-    // All stop at one signal.
-    let stop = shutdown_signal().boxed().shared();
     let served = try_join_all(workers.into_iter().map(|worker| worker.serve(stop.clone())));
     relayed(&relay, served).await?;
     for consumer in consumers {
