@@ -57,16 +57,29 @@ pub struct WorkerOptions {
     pub no_dedupe: bool,
 }
 
+impl WorkerOptions {
+    /// Those that are meant, each once.
+    fn consumers(&self) -> Vec<&str> {
+        if self.all {
+            return CONSUMERS.to_vec();
+        }
+        let mut consumers: Vec<&str> = Vec::new();
+        for name in &self.consumers {
+            if !consumers.contains(&name.as_str()) {
+                consumers.push(name);
+            }
+        }
+        consumers
+    }
+}
+
 /// Serves until it is told to stop.
 ///
 /// # Errors
 /// The account can't be reached, a queue or table isn't there, or a port is taken. Then it serves none
 /// of its consumers.
 pub async fn run(options: WorkerOptions) -> anyhow::Result<()> {
-    let consumers: Vec<&str> = match options.all {
-        true => CONSUMERS.to_vec(),
-        false => options.consumers.iter().map(String::as_str).collect(),
-    };
+    let consumers = options.consumers();
     let mut process = Process::open().await?;
     if options.no_dedupe {
         tracing::warn!("what comes twice is handled twice");
@@ -80,6 +93,8 @@ pub async fn run(options: WorkerOptions) -> anyhow::Result<()> {
     let relay = process.aws.relay(&process.deps, &process.topology);
     let mut services = deployed(&process.deps)?.services()?;
     services.retain(|service| consumers.contains(&service.consumer()));
+    // In the order in which they are named, for their ports.
+    services.sort_by_key(|service| consumers.iter().position(|name| *name == service.consumer()));
     let counters = Counters::default();
     let workers = services
         .into_iter()
@@ -87,18 +102,14 @@ pub async fn run(options: WorkerOptions) -> anyhow::Result<()> {
     let mut workers = try_join_all(workers).await?;
     if let Some(first) = options.health {
         // 0 takes any free one, for each.
-        let port = |number| {
-            if first == 0 {
-                0
-            } else {
-                first.saturating_add(number)
-            }
+        let port = |number| match first {
+            0 => 0,
+            first => first.saturating_add(number),
         };
-        let ports = (0..).map(port);
         workers = workers
             .into_iter()
-            .zip(ports)
-            .map(|(worker, port)| worker.health(port))
+            .zip(0..)
+            .map(|(worker, number)| worker.health(port(number)))
             .collect();
     }
     let stop = stop_signal();
