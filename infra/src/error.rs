@@ -87,14 +87,21 @@ pub enum InfraError {
 /// A call: which, on what, as whom, and where.
 ///
 /// ```
-/// # #[tokio::main(flavor = "current_thread")]
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
 /// # async fn main() -> anyhow::Result<()> {
+/// use fanfare::table::{Key, Table};
+/// use fanfare_infra::{Deployment, InfraError, caller};
 /// # let config = fanfare_local::Local::new()?.sdk_config();
-/// use aws_types::SdkConfig;
-/// use fanfare_infra::InfraError;
+/// # let topology = fanfare::App::new("shop").topology()?;
 ///
-/// let nobody = SdkConfig::builder().endpoint_url("http://127.0.0.1:9").build();
-/// assert!(matches!(fanfare_infra::caller(&nobody).await, Err(InfraError::NoRegion)));
+/// let nameless = Table::new("shop-parcels", Key::text(""));
+/// let deployment = Deployment::new(&config, &caller(&config).await?, &topology).table(nameless);
+/// let error = deployment.provision().await.unwrap_err();
+/// let InfraError::Failed { at, .. } = error else { panic!("{error}") };
+/// assert_eq!(
+///     at.to_string(),
+///     "dynamodb:CreateTable on `shop-parcels` as arn:aws:iam::000000000000:root at http://fanfare.local"
+/// );
 /// # Ok(())
 /// # }
 /// ```

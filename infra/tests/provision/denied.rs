@@ -126,6 +126,13 @@ async fn nothing_that_listens_is_an_endpoint_that_doesn_t_answer() {
 }
 
 #[tokio::test]
+async fn without_a_region_it_is_asked_for() {
+    let error = caller(&SdkConfig::builder().build()).await.unwrap_err();
+    assert!(matches!(error, InfraError::NoRegion), "{error:?}");
+    assert!(error.to_string().contains("AWS_REGION"), "{error}");
+}
+
+#[tokio::test]
 async fn without_credentials_the_reason_is_told() {
     let config = SdkConfig::builder()
         .region(Region::from_static("eu-central-1"))

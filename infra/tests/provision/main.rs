@@ -1,5 +1,7 @@
 //! What a deployment makes, finds, changes and deletes, on the AWS inside the process.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod again;
 mod denied;
 mod differences;
