@@ -113,30 +113,31 @@ pub(crate) async fn watch(
         match looks.add(sight, Instant::now()) {
             Standing::Quiet => return Ok(()),
             Standing::Busy => tokio::time::sleep(PAUSE).await,
-            Standing::Stuck => {
-                let queues = counts
-                    .iter()
-                    .filter(|counts| counts.waiting + counts.in_flight > 0);
-                let queues: Vec<_> = queues
-                    .map(|counts| {
-                        let Counts {
-                            consumer,
-                            waiting,
-                            in_flight,
-                            ..
-                        } = counts;
-                        format!("{consumer}: {waiting} wait and {in_flight} are in flight")
-                    })
-                    .collect();
-                anyhow::bail!(
-                    "nothing has happened for {PATIENCE:?}, and still there are {} records in the outbox and \
-                     messages in queues ({}): is a worker running for each consumer?",
-                    sight.outbox,
-                    queues.join(", ")
-                )
-            }
+            Standing::Stuck => anyhow::bail!(stuck(sight.outbox, &counts)),
         }
     }
+}
+
+fn stuck(outbox: u64, counts: &[Counts]) -> String {
+    let mut text = format!("nothing has happened for {PATIENCE:?}, and still there is something left:");
+    if outbox > 0 {
+        text.push_str(&format!(" {outbox} records in the outbox (is a relay running?),"));
+    }
+    for counts in counts
+        .iter()
+        .filter(|counts| counts.waiting + counts.in_flight > 0)
+    {
+        let Counts {
+            consumer,
+            waiting,
+            in_flight,
+            ..
+        } = counts;
+        text.push_str(&format!(
+            " {waiting} messages that wait for {consumer} and {in_flight} in flight (is its worker running?),"
+        ));
+    }
+    text.trim_end_matches(',').to_owned()
 }
 
 #[cfg(test)]
@@ -178,6 +179,25 @@ mod tests {
         assert_eq!(looks.add(handled(7), now), Standing::Busy);
         assert_eq!(looks.add(handled(8), now), Standing::Busy);
         assert_eq!(looks.add(handled(8), now), Standing::Quiet);
+    }
+
+    #[test]
+    fn what_is_left_is_told_by_its_place() {
+        let counts = |consumer: &str, waiting| Counts {
+            consumer: consumer.into(),
+            waiting,
+            in_flight: 1,
+            dead: 0,
+        };
+        let idle = Counts {
+            in_flight: 0,
+            ..counts("payment", 0)
+        };
+        assert_eq!(
+            stuck(2, &[idle, counts("email", 3)]),
+            "nothing has happened for 180s, and still there is something left: 2 records in the outbox (is a \
+             relay running?), 3 messages that wait for email and 1 in flight (is its worker running?)"
+        );
     }
 
     #[test]
