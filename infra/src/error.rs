@@ -94,13 +94,13 @@ pub enum InfraError {
 /// # let config = fanfare_local::Local::new()?.sdk_config();
 /// # let topology = fanfare::App::new("shop").topology()?;
 ///
-/// let nameless = Table::new("shop-parcels", Key::text(""));
+/// let nameless = Table::new("shop-parcels", Key::text("id")).expiry("");
 /// let deployment = Deployment::new(&config, &caller(&config).await?, &topology).table(nameless);
 /// let error = deployment.provision().await.unwrap_err();
 /// let InfraError::Failed { at, .. } = error else { panic!("{error}") };
 /// assert_eq!(
 ///     at.to_string(),
-///     "dynamodb:CreateTable on `shop-parcels` as arn:aws:iam::000000000000:root at http://fanfare.local"
+///     "dynamodb:UpdateTimeToLive on `shop-parcels` as arn:aws:iam::000000000000:root at http://fanfare.local"
 /// );
 /// # Ok(())
 /// # }
