@@ -1,5 +1,5 @@
 //! The command line of a fanfare application, as a library that the application's own binary serves:
-//! only that binary knows the [`App`].
+//! only that binary knows the [`Application`].
 //!
 //! Flatten [`Command`] into the binary's own commands, and give it the application:
 //!
