@@ -98,12 +98,11 @@ impl Tables {
                 table.name
             ));
         }
-        if self.is_unfinished(table, &there).await? {
-            let call = self.client.untag_resource().tag_keys(UNFINISHED);
-            let call = call.resource_arn(there.table_arn.unwrap_or_default());
-            if let Err(error) = Box::pin(call.send()).await {
-                return Err(self.failed("dynamodb:UntagResource", table, error));
-            }
+        // Whether or not the tag is to be seen: tags are read with a delay.
+        let call = self.client.untag_resource().tag_keys(UNFINISHED);
+        let call = call.resource_arn(there.table_arn.unwrap_or_default());
+        if let Err(error) = Box::pin(call.send()).await {
+            return Err(self.failed("dynamodb:UntagResource", table, error));
         }
         Ok(left_out)
     }
