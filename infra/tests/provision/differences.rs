@@ -12,6 +12,7 @@ use fanfare_infra::{Difference, Outcome};
 use fanfare_local::Local;
 use serde_json::json;
 
+use crate::tap::{Deed, Tap};
 use crate::world::*;
 
 fn texts(differences: &[Difference]) -> Vec<String> {
@@ -343,4 +344,36 @@ async fn an_expiry_that_somebody_switched_off_is_named_and_not_switched_on_silen
         .await
         .unwrap();
     assert!(there.table.unwrap().stream_specification.is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn whether_a_thing_is_fifo_can_t_be_changed() {
+    let local = provisioned().await;
+    let topic = "<GetTopicAttributesResponse xmlns=\"http://sns.amazonaws.com/doc/2010-03-31/\">\
+                 <GetTopicAttributesResult><Attributes></Attributes></GetTopicAttributesResult>\
+                 </GetTopicAttributesResponse>";
+    let tap = Tap::default()
+        .always("sns:GetTopicAttributes", Deed::Answer(topic.to_owned()))
+        .always(
+            "sqs:GetQueueAttributes",
+            Deed::Answer("{\"Attributes\":{}}".to_owned()),
+        );
+    let deployment = deployment(&tap.on(local.sdk_config())).await.update(true);
+    let hindered = differing(deployment.provision().await.unwrap_err());
+    let for_ever = |what: &str, kind: &str| {
+        format!(
+            "{what}: Fifo{kind} is not set, should be true; this can't be changed: whether a {} is FIFO is for ever: \
+             remove it, and run this again",
+            kind.to_lowercase()
+        )
+    };
+    assert_eq!(
+        texts(&hindered),
+        [
+            for_ever("topic shop-ledger.fifo", "Topic"),
+            for_ever("queue shop-books-dlq.fifo", "Queue"),
+            for_ever("queue shop-books-undelivered.fifo", "Queue"),
+            for_ever("queue shop-books.fifo", "Queue"),
+        ]
+    );
 }
