@@ -33,6 +33,15 @@ pub enum InfraError {
         /// All of it.
         differences: Vec<Difference>,
     },
+    /// Somebody else has made a table otherwise while this ran. It was left as it is.
+    #[error(
+        "made with other settings by somebody else meanwhile, and left as it is:{}",
+        lines(differences)
+    )]
+    Overtaken {
+        /// All of it.
+        differences: Vec<Difference>,
+    },
     /// A topic that is to be removed has subscriptions that aren't the application's. Nothing was done.
     #[error(
         "subscriptions that aren't the application's would be lost with their topics, and nothing was done; \

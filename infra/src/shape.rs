@@ -1,7 +1,8 @@
 //! How a table is made, against its description.
 
 use aws_sdk_dynamodb::types::{
-    BillingMode, GlobalSecondaryIndexDescription, KeySchemaElement, KeyType, ProjectionType, TableDescription,
+    BillingMode, GlobalSecondaryIndexDescription, IndexStatus, KeySchemaElement, KeyType, ProjectionType,
+    TableDescription,
 };
 use fanfare::table::{Key, Table};
 
@@ -31,15 +32,16 @@ pub(crate) fn differences(table: &Table, there: &TableDescription) -> Vec<Differ
         differences.push(Difference::new(resource, "BillingMode", is, ON_DEMAND));
     }
     for wanted in &table.indexes {
-        let should_be = holding(names(&wanted.key, wanted.sort.as_ref()), wanted.keys_only);
+        let projection = match wanted.keys_only {
+            true => ProjectionType::KeysOnly,
+            false => ProjectionType::All,
+        };
+        let should_be = holding(names(&wanted.key, wanted.sort.as_ref()), Some(&projection));
         let is = index(there, &wanted.name).map(|index| {
             let projection = index
                 .projection()
                 .and_then(|projection| projection.projection_type());
-            holding(
-                self::keys(there, index.key_schema()),
-                projection == Some(&ProjectionType::KeysOnly),
-            )
+            holding(self::keys(there, index.key_schema()), projection)
         });
         differences.extend(index_difference(resource, &wanted.name, is, should_be));
     }
@@ -96,19 +98,23 @@ pub(crate) fn stream(there: &TableDescription) -> Option<String> {
     Some(stream.stream_view_type()?.as_str().to_owned())
 }
 
-/// The index of this name.
+/// The index of this name, unless it is being deleted.
 pub(crate) fn index<'a>(
     there: &'a TableDescription,
     name: &str,
 ) -> Option<&'a GlobalSecondaryIndexDescription> {
     let mut indexes = there.global_secondary_indexes().iter();
-    indexes.find(|index| index.index_name() == Some(name))
+    indexes.find(|index| {
+        index.index_name() == Some(name) && index.index_status() != Some(&IndexStatus::Deleting)
+    })
 }
 
-fn holding(keys: String, keys_only: bool) -> String {
-    match keys_only {
-        true => format!("{keys}, keys alone"),
-        false => keys,
+fn holding(keys: String, projection: Option<&ProjectionType>) -> String {
+    match projection {
+        Some(ProjectionType::All) => keys,
+        Some(ProjectionType::KeysOnly) => format!("{keys}, keys alone"),
+        Some(other) => format!("{keys}, {other}"),
+        None => format!("{keys}, without a projection"),
     }
 }
 

@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::operation::update_table::builders::UpdateTableFluentBuilde
 use aws_sdk_dynamodb::types::{
     BillingMode, CreateGlobalSecondaryIndexAction, GlobalSecondaryIndexUpdate, IndexStatus,
     PointInTimeRecoverySpecification, PointInTimeRecoveryStatus, TableDescription, TableStatus, Tag,
-    TimeToLiveSpecification, TimeToLiveStatus,
+    TimeToLiveDescription, TimeToLiveSpecification, TimeToLiveStatus,
 };
 use aws_types::SdkConfig;
 use fanfare::table::Table;
@@ -46,20 +46,27 @@ impl Tables {
         }
     }
 
-    /// How a table is; one that an earlier run had not finished counts as missing.
+    /// How a table is; one that an earlier run had not finished counts as missing. One that is as it
+    /// should be, but is just being changed, is waited for.
     pub(crate) async fn look(&self, table: &Table) -> Result<State<()>, InfraError> {
-        let Some(there) = self.settled(table).await? else {
-            return Ok(State::Missing);
-        };
-        let differences = shape::differences(table, &there);
-        let unset = self.unset(table).await?;
-        let differences = [differences, unset].concat();
-        let completes =
-            |difference: &Difference| difference.hindrance.is_none() && shape::is_set_later(difference);
-        if differences.iter().all(completes) && self.is_unfinished(table, &there).await? {
-            return Ok(State::Missing);
+        let since = Instant::now();
+        loop {
+            let Some(there) = self.settled(table).await? else {
+                return Ok(State::Missing);
+            };
+            // The tag first: another run takes it off when it has switched on the rest.
+            let unfinished = self.is_unfinished(table, &there).await?;
+            let differences = [shape::differences(table, &there), self.unset(table).await?].concat();
+            let completes =
+                |difference: &Difference| difference.hindrance.is_none() && shape::is_set_later(difference);
+            if unfinished && differences.iter().all(completes) {
+                return Ok(State::Missing);
+            }
+            if !differences.is_empty() || is_ready(&there) {
+                return Ok(State::of((), differences));
+            }
+            wait(since, || format!("table {} is not ready", table.name)).await?;
         }
-        Ok(State::of((), differences))
     }
 
     /// Makes it, without waiting for it. One that is there already is left as it is.
@@ -78,26 +85,34 @@ impl Tables {
         }
     }
 
-    /// Waits for it, and switches on what can't be made with it. Says what it had to leave out.
+    /// Waits for it, and switches on what can't be made with it. Says what it had to leave out. One that
+    /// somebody else has made otherwise meanwhile is left as it is: expiry would delete its items.
     pub(crate) async fn finish(&self, table: &Table) -> Result<Option<String>, InfraError> {
         let there = self.ready(table).await?;
+        let mut differences = shape::differences(table, &there);
+        let unset = match is_finished_later(table) {
+            true => self.unset(table).await?,
+            false => Vec::new(),
+        };
+        differences.extend(unset.iter().filter(|unset| unset.hindrance.is_some()).cloned());
+        if !differences.is_empty() {
+            return Err(InfraError::Overtaken { differences });
+        }
         if !is_finished_later(table) {
             return Ok(None);
         }
-        let mut left_out = None;
-        for difference in self.unset(table).await? {
+        for difference in unset {
             match difference.setting.as_str() {
-                _ if difference.hindrance.is_some() => {}
                 shape::EXPIRY => self.expire(table).await?,
                 _ => self.protect(table).await?,
             }
         }
-        if table.point_in_time_recovery && self.recovery(table).await?.is_none() {
-            left_out = Some(format!(
+        let left_out = (table.point_in_time_recovery && !self.is_protected(table).await?).then(|| {
+            format!(
                 "Table {} is without point-in-time recovery: this DynamoDB doesn't have it.",
                 table.name
-            ));
-        }
+            )
+        });
         // Whether or not the tag is to be seen: tags are read with a delay.
         let call = self.client.untag_resource().tag_keys(UNFINISHED);
         let call = call.resource_arn(there.table_arn.unwrap_or_default());
@@ -147,11 +162,14 @@ impl Tables {
     pub(crate) async fn delete(&self, table: &Table) -> Result<bool, InfraError> {
         let since = Instant::now();
         let mut was_there = false;
+        let mut asked = false;
         while let Some(there) = self.describe(table).await? {
             was_there = true;
             if there.table_status() != Some(&TableStatus::Deleting) {
                 match Box::pin(self.client.delete_table().table_name(&table.name).send()).await {
-                    Ok(_) => continue,
+                    // A local one is gone at once.
+                    Ok(_) if !std::mem::replace(&mut asked, true) => continue,
+                    Ok(_) => {}
                     // Still being made or changed, or gone meanwhile.
                     Err(error)
                         if matches!(
@@ -208,13 +226,19 @@ impl Tables {
         let mut unset = Vec::new();
         if let Some(attribute) = &table.expiry {
             let is = self.expiry(table).await?;
-            if is.as_ref() != Some(attribute) {
-                let other = is.is_some();
-                let difference = Difference::new(&resource, shape::EXPIRY, is, attribute);
-                unset.push(match other {
-                    true => difference.hindered("switch it off by hand, and run this again an hour later"),
-                    false => difference,
-                });
+            let status = is.as_ref().and_then(|is| is.time_to_live_status.clone());
+            let is = is.and_then(|is| is.attribute_name);
+            let difference = |is| Difference::new(&resource, shape::EXPIRY, is, attribute);
+            match status {
+                Some(TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling)
+                    if is.as_ref() == Some(attribute) => {}
+                Some(TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling) => unset
+                    .push(difference(is).hindered("switch it off by hand, and run this again an hour later")),
+                Some(TimeToLiveStatus::Disabling) => {
+                    let is = Some("just being switched off".to_owned());
+                    unset.push(difference(is).hindered("run this again an hour later"));
+                }
+                _ => unset.push(difference(None)),
             }
         }
         if table.point_in_time_recovery && self.recovery(table).await? == Some(false) {
@@ -224,19 +248,12 @@ impl Tables {
         Ok(unset)
     }
 
-    async fn expiry(&self, table: &Table) -> Result<Option<String>, InfraError> {
+    async fn expiry(&self, table: &Table) -> Result<Option<TimeToLiveDescription>, InfraError> {
         let call = self.client.describe_time_to_live().table_name(&table.name);
-        let answer = match Box::pin(call.send()).await {
-            Ok(answer) => answer.time_to_live_description,
-            Err(error) => return Err(self.failed("dynamodb:DescribeTimeToLive", table, error)),
-        };
-        let on = answer.filter(|expiry| {
-            matches!(
-                expiry.time_to_live_status(),
-                Some(TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling)
-            )
-        });
-        Ok(on.and_then(|expiry| expiry.attribute_name))
+        match Box::pin(call.send()).await {
+            Ok(answer) => Ok(answer.time_to_live_description),
+            Err(error) => Err(self.failed("dynamodb:DescribeTimeToLive", table, error)),
+        }
     }
 
     /// Whether recovery is on; nothing where DynamoDB doesn't have it, as local ones don't.
@@ -258,10 +275,20 @@ impl Tables {
             return Ok(false);
         }
         let arn = there.table_arn().unwrap_or_default();
-        let call = self.client.list_tags_of_resource().resource_arn(arn);
-        match Box::pin(call.send()).await {
-            Ok(answer) => Ok(answer.tags().iter().any(|tag| tag.key() == UNFINISHED)),
-            Err(error) => Err(self.failed("dynamodb:ListTagsOfResource", table, error)),
+        let mut next = None;
+        loop {
+            let call = self.client.list_tags_of_resource().resource_arn(arn);
+            let page = match Box::pin(call.set_next_token(next).send()).await {
+                Ok(page) => page,
+                Err(error) => return Err(self.failed("dynamodb:ListTagsOfResource", table, error)),
+            };
+            if page.tags().iter().any(|tag| tag.key() == UNFINISHED) {
+                return Ok(true);
+            }
+            next = page.next_token;
+            if next.is_none() {
+                return Ok(false);
+            }
         }
     }
 
@@ -276,7 +303,7 @@ impl Tables {
         match Box::pin(call.time_to_live_specification(specification).send()).await {
             Ok(_) => Ok(()),
             // DynamoDB refuses to switch on what is on: by a call whose answer was lost.
-            Err(_) if self.expiry(table).await? == table.expiry => Ok(()),
+            Err(_) if !self.unset(table).await?.iter().any(is_expiry) => Ok(()),
             Err(error) => Err(self.failed(CALL, table, error)),
         }
     }
@@ -288,9 +315,34 @@ impl Tables {
             .build()
             .map_err(|error| self.scope.wrong(CALL, &table.name, error))?;
         let call = self.client.update_continuous_backups().table_name(&table.name);
-        match Box::pin(call.point_in_time_recovery_specification(specification).send()).await {
-            Ok(_) => Ok(()),
-            Err(error) => Err(self.failed(CALL, table, error)),
+        let call = call.point_in_time_recovery_specification(specification);
+        let since = Instant::now();
+        loop {
+            match Box::pin(call.clone().send()).await {
+                Ok(_) => return Ok(()),
+                // The backups of a new table come some time after it.
+                Err(error)
+                    if code(&error) == Some("ContinuousBackupsUnavailableException")
+                        && since.elapsed() < READY_WITHIN =>
+                {
+                    tokio::time::sleep(LOOK_EVERY).await;
+                }
+                Err(error) => return Err(self.failed(CALL, table, error)),
+            }
+        }
+    }
+
+    /// Waits until recovery is on; not so where DynamoDB doesn't have it.
+    async fn is_protected(&self, table: &Table) -> Result<bool, InfraError> {
+        let since = Instant::now();
+        loop {
+            match self.recovery(table).await? {
+                None => return Ok(false),
+                Some(true) => return Ok(true),
+                Some(false) => {}
+            }
+            let what = || format!("point-in-time recovery of table {} is not on", table.name);
+            wait(since, what).await?;
         }
     }
 
@@ -298,21 +350,27 @@ impl Tables {
         self.client.update_table().table_name(&table.name)
     }
 
-    /// Makes a change and waits until it is made.
+    /// Makes a change, waiting for others' to end, and waits until it is made.
     async fn updated(
         &self,
         table: &Table,
         call: UpdateTableFluentBuilder,
         is_made: impl Fn(&TableDescription) -> bool,
     ) -> Result<(), InfraError> {
-        let result = Box::pin(call.send()).await;
-        let there = self.ready(table).await?;
-        match result {
-            Ok(_) => Ok(()),
-            // DynamoDB refuses what it has done already: for a call whose answer was lost.
-            Err(_) if is_made(&there) => Ok(()),
-            Err(error) => Err(self.failed("dynamodb:UpdateTable", table, error)),
+        let since = Instant::now();
+        while let Err(error) = Box::pin(call.clone().send()).await {
+            let in_use = code(&error) == Some("ResourceInUseException");
+            match self.ready(table).await {
+                // DynamoDB refuses what it has done already: for a call whose answer was lost.
+                Ok(there) if is_made(&there) => return Ok(()),
+                Ok(_) if in_use && since.elapsed() < READY_WITHIN => tokio::time::sleep(LOOK_EVERY).await,
+                _ => return Err(self.failed("dynamodb:UpdateTable", table, error)),
+            }
         }
+        while !is_made(&self.ready(table).await?) {
+            wait(since, || format!("table {} doesn't show its change", table.name)).await?;
+        }
+        Ok(())
     }
 
     fn failed<E>(&self, call: &'static str, table: &Table, error: SdkError<E>) -> InfraError
@@ -326,6 +384,10 @@ impl Tables {
 /// Whether more is to be done once the table is there.
 fn is_finished_later(table: &Table) -> bool {
     table.expiry.is_some() || table.point_in_time_recovery
+}
+
+fn is_expiry(difference: &Difference) -> bool {
+    difference.setting == shape::EXPIRY
 }
 
 fn is_ready(table: &TableDescription) -> bool {

@@ -11,4 +11,5 @@ mod removal;
 
 mod tables;
 mod tap;
+mod unready;
 mod world;

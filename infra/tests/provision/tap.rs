@@ -11,13 +11,19 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
 use aws_types::SdkConfig;
 use fanfare::fault::Life;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// What becomes of a call.
 #[derive(Clone, Debug)]
 pub(crate) enum Deed {
+    /// It is made.
+    Make,
+    /// It is made, and its answer in JSON is altered.
+    Alter(fn(&mut Value)),
     /// It is refused with this code.
     Refuse(&'static str),
+    /// It is refused with this code and message.
+    RefuseSaying(&'static str, &'static str),
     /// It takes effect, and no answer comes.
     LoseReply,
     /// Nobody is there.
@@ -66,6 +72,11 @@ impl Tap {
     pub(crate) fn kill(self, number: usize, before: bool, life: &Life) -> Self {
         self.0.lock().unwrap().kill = Some((number, before, life.clone()));
         self
+    }
+
+    /// How often this call was made.
+    pub(crate) fn count(&self, call: &str) -> usize {
+        self.calls().iter().filter(|made| *made == call).count()
     }
 
     /// Every call that was made, by name.
@@ -125,7 +136,16 @@ impl Tapped {
     async fn made(self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
         let call = name(&request);
         match self.tap.fate(&call) {
-            Fate::Made => self.inner.call(request).await,
+            Fate::Made | Fate::Deed(Deed::Make) => self.inner.call(request).await,
+            Fate::Deed(Deed::Alter(alter)) => {
+                let mut response = self.inner.call(request).await?;
+                let mut answer = serde_json::from_slice(response.body().bytes().unwrap()).unwrap();
+                alter(&mut answer);
+                *response.body_mut() = SdkBody::from(answer.to_string());
+                response.headers_mut().remove("content-length");
+                response.headers_mut().remove("x-amz-crc32");
+                Ok(response)
+            }
             Fate::Killed { before, life } => {
                 if !before {
                     self.inner.call(request).await?;
@@ -133,7 +153,8 @@ impl Tapped {
                 life.kill();
                 std::future::pending().await
             }
-            Fate::Deed(Deed::Refuse(code)) => Ok(refusal(&call, code)),
+            Fate::Deed(Deed::Refuse(code)) => Ok(refusal(&call, code, "as the test wills")),
+            Fate::Deed(Deed::RefuseSaying(code, message)) => Ok(refusal(&call, code, message)),
             Fate::Deed(Deed::Answer(body)) => {
                 Ok(HttpResponse::new(200.try_into().unwrap(), SdkBody::from(body)))
             }
@@ -166,13 +187,13 @@ fn name(request: &HttpRequest) -> String {
     format!("{service}:{action}")
 }
 
-fn refusal(call: &str, code: &str) -> HttpResponse {
+fn refusal(call: &str, code: &str, message: &str) -> HttpResponse {
     let body = match call.split_once(':').unwrap().0 {
         "sns" | "sts" => format!(
             "<ErrorResponse xmlns=\"http://sns.amazonaws.com/doc/2010-03-31/\"><Error><Type>Sender</Type><Code>{code}\
-             </Code><Message>as the test wills</Message></Error><RequestId>1</RequestId></ErrorResponse>"
+             </Code><Message>{message}</Message></Error><RequestId>1</RequestId></ErrorResponse>"
         ),
-        _ => json!({"__type": format!("com.amazon#{code}"), "message": "as the test wills"}).to_string(),
+        _ => json!({"__type": format!("com.amazon#{code}"), "message": message}).to_string(),
     };
     HttpResponse::new(400.try_into().unwrap(), SdkBody::from(body))
 }
