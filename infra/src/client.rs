@@ -51,6 +51,11 @@ impl Scope {
         }
     }
 
+    /// Whether the service is AWS's own, where things take their time, and no local one.
+    pub(crate) fn is_aws(&self) -> bool {
+        self.endpoint.as_deref().is_none_or(is_aws)
+    }
+
     /// The error that a call has ended with.
     pub(crate) fn failed<E, R>(&self, call: &'static str, on: &str, error: SdkError<E, R>) -> InfraError
     where
@@ -138,6 +143,15 @@ fn is_denial(code: &str) -> bool {
     )
 }
 
+/// Whether an endpoint is AWS's own: a VPC's or a FIPS one, for example.
+fn is_aws(endpoint: &str) -> bool {
+    let host = endpoint.split_once("://").map_or(endpoint, |(_, rest)| rest);
+    let host = host.split(['/', ':']).next().unwrap_or_default();
+    [".amazonaws.com", ".amazonaws.com.cn", ".api.aws"]
+        .iter()
+        .any(|domain| host.ends_with(domain))
+}
+
 /// The endpoint that a service's client goes to, where it isn't AWS's: as the clients find it.
 fn endpoint(config: &SdkConfig, service: &str) -> Option<String> {
     let key = ServiceConfigKey::builder()
@@ -150,4 +164,29 @@ fn endpoint(config: &SdkConfig, service: &str) -> Option<String> {
         false => key.ok().and_then(|key| config.service_config()?.load_config(key)),
     };
     own.or_else(|| config.endpoint_url().map(str::to_owned))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn aws_s_own_endpoints_are_told_from_local_ones() {
+        for endpoint in [
+            "https://sqs.eu-central-1.amazonaws.com",
+            "https://vpce-1-2.sqs.eu-central-1.vpce.amazonaws.com/",
+            "https://sqs.cn-north-1.amazonaws.com.cn:443",
+            "https://sqs.eu-central-1.api.aws",
+        ] {
+            assert!(is_aws(endpoint), "{endpoint}");
+        }
+        for endpoint in [
+            "http://127.0.0.1:4566",
+            "http://localhost.localstack.cloud:4566",
+            "http://localhost:4566/sqs.eu-central-1.amazonaws.com",
+            "http://fanfare.local",
+        ] {
+            assert!(!is_aws(endpoint), "{endpoint}");
+        }
+    }
 }

@@ -1,17 +1,26 @@
 //! What is to be there, and making it so.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use aws_types::SdkConfig;
 use fanfare::Topology;
 use fanfare::table::Table;
+use tokio::time::Instant;
 
 use crate::queues::{Queues, Url};
+use crate::report::Log;
 use crate::subscriptions::{Listed, Subscriptions};
 use crate::tables::{self, Tables};
 use crate::topics::Topics;
 use crate::wanted::Wanted;
-use crate::{Caller, Difference, InfraError, Outcome, Report, limits};
+use crate::{Caller, Difference, InfraError, Outcome, Report, Step, limits};
+
+/// How long a change of a queue's policy takes to spread on AWS, at most; and a new queue with its own.
+const POLICY_SPREADS: Duration = Duration::from_secs(60);
+const QUEUE_SPREADS: Duration = Duration::from_secs(2);
+/// How long AWS may answer calls to a deleted queue as if it were there.
+const QUEUE_DIES: Duration = Duration::from_secs(60);
 
 /// What an application needs in an account: what its topology says, and its tables.
 ///
@@ -130,21 +139,54 @@ impl Deployment {
     }
 
     /// Makes what isn't there, and with [`update`](Self::update) changes what is there otherwise. What is
-    /// there as it should be stays untouched. Tables are waited for, up to five minutes each, and so is
-    /// the name of a queue that was deleted within the last minute.
+    /// there as it should be stays untouched.
+    ///
+    /// Tables are waited for, up to five minutes each; the name of a queue that was deleted within the
+    /// last minute, and what new and changed queues show, up to 75 s. On AWS subscriptions are made a
+    /// minute after the policy of a queue was changed, and two seconds after a queue was made, for SNS
+    /// doesn't try again what SQS doesn't allow it yet; elsewhere that is so at once.
     ///
     /// # Errors
     /// [`InfraError::Limits`], [`InfraError::Differs`] (with `update`, of what can't be changed), and then
-    /// nothing was done; or a call fails, and what was made before it stays.
+    /// nothing was done; or a call fails, and what was made before it stays:
+    /// [`provision_telling`](Self::provision_telling) tells of it.
     pub async fn provision(&self) -> Result<Report, InfraError> {
+        self.provision_telling(|_| {}).await
+    }
+
+    /// As [`provision`](Self::provision), telling each step when it is done: what was done is known then
+    /// also after an error.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> anyhow::Result<()> {
+    /// # let app = fanfare::App::new("shop").consumer(fanfare::Router::new("shipping"));
+    /// # let config = fanfare_local::Local::new()?.sdk_config();
+    /// # let caller = fanfare_infra::caller(&config).await?;
+    /// # let deployment = fanfare_infra::Deployment::new(&config, &caller, &app.topology()?);
+    /// let report = deployment.provision_telling(|step| println!("{step}")).await?;
+    /// println!("{}", report.summary());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`provision`](Self::provision).
+    pub async fn provision_telling(&self, tell: impl FnMut(&Step)) -> Result<Report, InfraError> {
         let survey = self.survey().await?;
-        let mut report = Report::new(false);
-        self.make_topics(&survey, &mut report).await?;
-        self.make_queues(&survey, &mut report).await?;
-        self.make_tables(&survey, &mut report).await?;
-        // Last, for the queues' policies have spread by then.
-        self.make_subscriptions(&survey, &mut report).await?;
-        Ok(report)
+        let mut log = Log::new(tell);
+        self.make_topics(&survey, &mut log).await?;
+        let spread = self.make_queues(&survey, &mut log).await?;
+        self.make_tables(&survey, &mut log).await?;
+        if survey
+            .subscriptions
+            .iter()
+            .any(|state| !matches!(state, State::There))
+        {
+            wait(spread, "SNS may send to the queues", &mut log).await;
+        }
+        self.make_subscriptions(&survey, &mut log).await?;
+        Ok(log.into_report())
     }
 
     /// What [`provision`](Self::provision) would do, without doing it.
@@ -172,12 +214,38 @@ impl Deployment {
     /// Deletes exactly what [`provision`](Self::provision) makes, with all messages and items in it: the
     /// subscriptions, topics, queues and tables of these names. What isn't there is no error.
     ///
+    /// On AWS it ends a minute after the last queue was deleted, for until then SQS may take a queue for
+    /// one that is there, and the next [`provision`](Self::provision) would not make it. A local AWS frees
+    /// names at once.
+    ///
     /// # Errors
-    /// [`InfraError::Foreign`], and then nothing was done; or a call fails.
+    /// [`InfraError::Foreign`], and then nothing was done; or a call fails, and what was deleted before it
+    /// is gone: [`remove_telling`](Self::remove_telling) tells of it.
     pub async fn remove(&self) -> Result<Report, InfraError> {
+        self.remove_telling(|_| {}).await
+    }
+
+    /// As [`remove`](Self::remove), telling each step when it is done.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> anyhow::Result<()> {
+    /// # let app = fanfare::App::new("shop").consumer(fanfare::Router::new("shipping"));
+    /// # let config = fanfare_local::Local::new()?.sdk_config();
+    /// # let caller = fanfare_infra::caller(&config).await?;
+    /// # let deployment = fanfare_infra::Deployment::new(&config, &caller, &app.topology()?);
+    /// let report = deployment.remove_telling(|step| println!("{step}")).await?;
+    /// assert_eq!(report.summary(), "0 deleted, 2 not there");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`remove`](Self::remove).
+    pub async fn remove_telling(&self, tell: impl FnMut(&Step)) -> Result<Report, InfraError> {
         let listed = self.listed().await?;
         self.refuse_foreign(&listed)?;
-        let mut report = Report::new(false);
+        let mut log = Log::new(tell);
         let outcome = |was_there| match was_there {
             true => Outcome::Deleted,
             false => Outcome::Absent,
@@ -189,23 +257,29 @@ impl Deployment {
                 self.sns.delete(subscription, arn).await?;
                 was_there = true;
             }
-            report.add(subscription.resource.clone(), outcome(was_there));
+            log.add(subscription.resource.clone(), outcome(was_there));
         }
         for topic in &self.wanted.topics {
             let was_there = !matches!(self.sns_topics.look(topic).await?, State::Missing);
             if was_there {
                 self.sns_topics.delete(topic).await?;
             }
-            report.add(topic.resource.clone(), outcome(was_there));
+            log.add(topic.resource.clone(), outcome(was_there));
         }
         // What leads to another goes before it.
+        let mut dead = None;
         for queue in self.wanted.queues.iter().rev() {
-            report.add(queue.resource.clone(), outcome(self.sqs.delete(queue).await?));
+            let was_there = self.sqs.delete(queue).await?;
+            if was_there && self.sqs.are_on_aws() {
+                dead = Some(Instant::now() + QUEUE_DIES);
+            }
+            log.add(queue.resource.clone(), outcome(was_there));
         }
         for table in &self.tables {
-            report.add(tables::resource(table), outcome(self.dynamo.delete(table).await?));
+            log.add(tables::resource(table), outcome(self.dynamo.delete(table).await?));
         }
-        Ok(report)
+        wait(dead, "the queues' names are free", &mut log).await;
+        Ok(log.into_report())
     }
 
     /// Looks at everything, and refuses what can't be made.
@@ -272,34 +346,57 @@ impl Deployment {
         }
     }
 
-    async fn make_topics(&self, survey: &Survey, report: &mut Report) -> Result<(), InfraError> {
+    async fn make_topics(&self, survey: &Survey, log: &mut Log<impl FnMut(&Step)>) -> Result<(), InfraError> {
         for (topic, state) in self.wanted.topics.iter().zip(&survey.topics) {
             if let State::Missing = state {
                 self.sns_topics.make(topic).await?;
             }
-            report.add(topic.resource.clone(), state.outcome());
+            log.add(topic.resource.clone(), state.outcome());
         }
         Ok(())
     }
 
-    async fn make_queues(&self, survey: &Survey, report: &mut Report) -> Result<(), InfraError> {
-        for (queue, state) in self.wanted.queues.iter().zip(&survey.queues) {
-            match state {
-                State::Missing => self.sqs.make(queue).await?,
-                State::There => {}
-                State::Differs(url, differences) => self.sqs.set(queue, url, differences).await?,
+    /// Says when their policies have spread.
+    async fn make_queues(
+        &self,
+        survey: &Survey,
+        log: &mut Log<impl FnMut(&Step)>,
+    ) -> Result<Option<Instant>, InfraError> {
+        let queues = || self.wanted.queues.iter().zip(&survey.queues);
+        let mut spread = None;
+        for (queue, state) in queues() {
+            let takes = match state {
+                State::Missing => {
+                    self.sqs.make(queue).await?;
+                    Some(QUEUE_SPREADS)
+                }
+                State::There => None,
+                State::Differs(url, differences) => {
+                    self.sqs.set(queue, url, differences).await?;
+                    let policy = differences
+                        .iter()
+                        .any(|difference| difference.setting == "Policy");
+                    policy.then_some(POLICY_SPREADS)
+                }
+            };
+            log.add(queue.resource.clone(), state.outcome());
+            if self.sqs.are_on_aws() {
+                spread = spread.max(takes.map(|takes| Instant::now() + takes));
             }
-            report.add(queue.resource.clone(), state.outcome());
         }
-        Ok(())
+        for (queue, _) in queues().filter(|(_, state)| !matches!(state, State::There)) {
+            self.sqs.settle(queue).await?;
+        }
+        Ok(spread)
     }
 
     /// All are begun before the first is waited for.
-    async fn make_tables(&self, survey: &Survey, report: &mut Report) -> Result<(), InfraError> {
+    async fn make_tables(&self, survey: &Survey, log: &mut Log<impl FnMut(&Step)>) -> Result<(), InfraError> {
         let tables = || self.tables.iter().zip(&survey.tables);
         for (table, state) in tables() {
             if let State::Missing = state {
                 self.dynamo.make(table).await?;
+                log.begun(tables::resource(table));
             }
         }
         for (table, state) in tables() {
@@ -308,14 +405,18 @@ impl Deployment {
             }
             if !matches!(state, State::There) {
                 let left_out = self.dynamo.finish(table).await?;
-                left_out.into_iter().for_each(|note| report.note(note));
+                left_out.into_iter().for_each(|note| log.note(note));
             }
-            report.add(tables::resource(table), state.outcome());
+            log.add(tables::resource(table), state.outcome());
         }
         Ok(())
     }
 
-    async fn make_subscriptions(&self, survey: &Survey, report: &mut Report) -> Result<(), InfraError> {
+    async fn make_subscriptions(
+        &self,
+        survey: &Survey,
+        log: &mut Log<impl FnMut(&Step)>,
+    ) -> Result<(), InfraError> {
         let mut spreads = false;
         for (subscription, state) in self.wanted.subscriptions.iter().zip(&survey.subscriptions) {
             match state {
@@ -328,11 +429,20 @@ impl Deployment {
                 || settings
                     .map(|difference| &*difference.setting)
                     .any(|setting| setting.starts_with("Filter"));
-            report.add(subscription.resource.clone(), state.outcome());
+            log.add(subscription.resource.clone(), state.outcome());
         }
         if spreads {
-            report.note("New and changed filter policies take up to 15 minutes to spread on AWS.");
+            log.note("New and changed filter policies take up to 15 minutes to spread on AWS.");
         }
         Ok(())
+    }
+}
+
+/// Waits until then, and tells of it.
+async fn wait(until: Option<Instant>, what: &'static str, log: &mut Log<impl FnMut(&Step)>) {
+    let time = until.map(|until| until.saturating_duration_since(Instant::now()));
+    if let Some(time) = time.filter(|time| !time.is_zero()) {
+        log.waiting(time, what);
+        tokio::time::sleep(time).await;
     }
 }

@@ -77,4 +77,4 @@ pub use deployment::Deployment;
 pub use difference::Difference;
 pub use error::{At, InfraError};
 pub use fanfare::table::Table;
-pub use report::{Entry, Kind, Outcome, Report, Resource};
+pub use report::{Entry, Kind, Outcome, Report, Resource, Step};

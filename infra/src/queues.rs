@@ -16,6 +16,9 @@ use crate::{Caller, Difference, InfraError};
 
 /// SQS gives a name free a minute after its queue was deleted.
 const FREE_WITHIN: Duration = Duration::from_secs(75);
+/// A changed attribute takes up to a minute to spread, and a new queue a second to be seen.
+const SEEN_WITHIN: Duration = Duration::from_secs(75);
+const SEEN_EVERY: Duration = Duration::from_secs(1);
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 const GONE: [&str; 2] = ["NonExistentQueue", "QueueDoesNotExist"];
@@ -36,6 +39,11 @@ impl Queues {
             client: client!(aws_sdk_sqs, config),
             scope: Scope::new(config, "SQS", Some(caller.arn())),
         }
+    }
+
+    /// Whether they lie in AWS's own SQS, which takes its time, or in a local one.
+    pub(crate) fn are_on_aws(&self) -> bool {
+        self.scope.is_aws()
     }
 
     pub(crate) async fn look(&self, queue: &Queue) -> Result<State<Url>, InfraError> {
@@ -113,6 +121,26 @@ impl Queues {
             Err(error) => Err(self
                 .scope
                 .failed("sqs:SetQueueAttributes", &queue.resource.name, error)),
+        }
+    }
+
+    /// Waits until what was made or set shows, so that a next run sees it so.
+    pub(crate) async fn settle(&self, queue: &Queue) -> Result<(), InfraError> {
+        let since = Instant::now();
+        loop {
+            let what = match self.look(queue).await? {
+                State::There => return Ok(()),
+                State::Missing => format!("{} is not to be seen", queue.resource),
+                State::Differs(_, differences) => {
+                    let texts: Vec<_> = differences.iter().map(ToString::to_string).collect();
+                    format!("{}: still so", texts.join("; "))
+                }
+            };
+            if since.elapsed() >= SEEN_WITHIN {
+                let after = SEEN_WITHIN;
+                return Err(InfraError::NotReady { what, after });
+            }
+            tokio::time::sleep(SEEN_EVERY).await;
         }
     }
 

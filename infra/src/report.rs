@@ -1,6 +1,7 @@
 //! What was made, changed, found or deleted.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::Difference;
 
@@ -105,6 +106,77 @@ pub struct Report {
     planned: bool,
 }
 
+/// What is told while a run goes on, one line each.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> anyhow::Result<()> {
+/// # let app = fanfare::App::new("shop").consumer(fanfare::Router::new("shipping"));
+/// # let config = fanfare_local::Local::new()?.sdk_config();
+/// # let caller = fanfare_infra::caller(&config).await?;
+/// # let deployment = fanfare_infra::Deployment::new(&config, &caller, &app.topology()?);
+/// let mut lines = Vec::new();
+/// deployment.provision_telling(|step| lines.push(step.to_string())).await?;
+/// assert_eq!(lines, ["made      queue shop-shipping-dlq", "made      queue shop-shipping"]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Step {
+    /// Something is being made, and told of again when it is ready: a table.
+    Begun(Resource),
+    /// What became of a thing.
+    Done(Entry),
+    /// Nothing is done for so long.
+    Waiting {
+        /// How long.
+        time: Duration,
+        /// What for: `until ...`.
+        until: &'static str,
+    },
+}
+
+/// A report as it is written, and whoever is told of each step at once.
+pub(crate) struct Log<T> {
+    report: Report,
+    tell: T,
+}
+
+impl<T: FnMut(&Step)> Log<T> {
+    pub(crate) fn new(tell: T) -> Self {
+        let report = Report::new(false);
+        Self { report, tell }
+    }
+
+    pub(crate) fn begun(&mut self, resource: Resource) {
+        tracing::info!(%resource, "begun");
+        (self.tell)(&Step::Begun(resource));
+    }
+
+    pub(crate) fn add(&mut self, resource: Resource, outcome: Outcome) {
+        tracing::info!(%resource, "{}", outcome.word(false));
+        (self.tell)(&Step::Done(Entry {
+            resource: resource.clone(),
+            outcome: outcome.clone(),
+        }));
+        self.report.add(resource, outcome);
+    }
+
+    pub(crate) fn waiting(&mut self, time: Duration, until: &'static str) {
+        tracing::info!(?time, "waiting until {until}");
+        (self.tell)(&Step::Waiting { time, until });
+    }
+
+    pub(crate) fn note(&mut self, note: impl Into<String>) {
+        self.report.notes.push(note.into());
+    }
+
+    pub(crate) fn into_report(self) -> Report {
+        self.report
+    }
+}
+
 impl Resource {
     /// The thing of this kind and name.
     pub fn new(kind: Kind, name: impl Into<String>) -> Self {
@@ -137,12 +209,7 @@ impl Report {
     }
 
     pub(crate) fn add(&mut self, resource: Resource, outcome: Outcome) {
-        tracing::info!(%resource, outcome = outcome.word(self.planned), "provision");
         self.entries.push(Entry { resource, outcome });
-    }
-
-    pub(crate) fn note(&mut self, note: impl Into<String>) {
-        self.notes.push(note.into());
     }
 
     /// Each thing, in the order of work.
@@ -159,6 +226,21 @@ impl Report {
     pub fn is_unchanged(&self) -> bool {
         let unchanged = |entry: &Entry| matches!(entry.outcome, Outcome::There | Outcome::Absent);
         self.entries.iter().all(unchanged)
+    }
+
+    /// Its text without the lines of each thing: the sums, and the notes.
+    pub fn summary(&self) -> String {
+        let made = self.count(|outcome| *outcome == Outcome::Made);
+        let changed = self.count(|outcome| matches!(outcome, Outcome::Changed(_)));
+        let there = self.count(|outcome| *outcome == Outcome::There);
+        let deleted = self.count(|outcome| *outcome == Outcome::Deleted);
+        let absent = self.count(|outcome| *outcome == Outcome::Absent);
+        let sums = match (self.planned, deleted + absent) {
+            (true, _) => format!("{made} to make, {changed} to change, {there} there already"),
+            (false, 0) => format!("{made} made, {changed} changed, {there} there already"),
+            (false, _) => format!("{deleted} deleted, {absent} not there"),
+        };
+        [&[sums], &*self.notes].concat().join("\n")
     }
 
     fn count(&self, outcome: impl Fn(&Outcome) -> bool) -> usize {
@@ -218,16 +300,19 @@ impl fmt::Display for Report {
             entry.write(self.planned, f)?;
             writeln!(f)?;
         }
-        let made = self.count(|outcome| *outcome == Outcome::Made);
-        let changed = self.count(|outcome| matches!(outcome, Outcome::Changed(_)));
-        let there = self.count(|outcome| *outcome == Outcome::There);
-        let deleted = self.count(|outcome| *outcome == Outcome::Deleted);
-        let absent = self.count(|outcome| *outcome == Outcome::Absent);
-        match (self.planned, deleted + absent) {
-            (true, _) => write!(f, "{made} to make, {changed} to change, {there} there already")?,
-            (false, 0) => write!(f, "{made} made, {changed} changed, {there} there already")?,
-            (false, _) => write!(f, "{deleted} deleted, {absent} not there")?,
+        f.write_str(&self.summary())
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Begun(resource) => write!(f, "begun     {resource}"),
+            Self::Done(entry) => entry.fmt(f),
+            Self::Waiting { time, until } => {
+                let seconds = time.as_millis().div_ceil(1_000);
+                write!(f, "waiting   {seconds} s until {until}")
+            }
         }
-        self.notes.iter().try_for_each(|note| write!(f, "\n{note}"))
     }
 }

@@ -8,7 +8,7 @@ mod differences;
 mod fresh;
 mod interrupted;
 mod removal;
-
+mod spreading;
 mod tables;
 mod tap;
 mod unready;
