@@ -193,6 +193,10 @@ impl<Q: Queue> Host<Q> {
 
     /// How long handlers may go on after the shutdown began; 24 s by default. Then they are dropped and
     /// their messages given back, in 4 s at most, which leaves 2 s of the 30 s that ECS gives.
+    ///
+    /// One that blocks its thread can't be dropped: it is left behind a second later, its message given
+    /// back and lost to it. A runtime waits for such a thread when it is dropped, so end the process with
+    /// tokio's `Runtime::shutdown_timeout`.
     #[must_use]
     pub fn drain(mut self, time: Duration) -> Self {
         self.drain = time;

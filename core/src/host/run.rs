@@ -161,14 +161,17 @@ where
         let running = self.jobs.iter().filter(|(_, job)| job.state == State::Running);
         let running: Vec<Slot> = running.map(|(slot, _)| slot).collect();
         for slot in running {
-            if let Some(job) = self.jobs.get(slot) {
-                let message = job.message.id.as_str();
-                tracing::warn!(consumer = %self.host.consumer, message, "left a handler behind that blocks its thread");
-                if let Some(lose) = &job.lose {
-                    lose.raise();
-                }
+            let Some(job) = self.jobs.get(slot) else { continue };
+            let message = job.message.id.as_str();
+            tracing::warn!(consumer = %self.host.consumer, message, "left a handler behind that blocks its thread");
+            if let Some(lose) = &job.lose {
+                lose.raise();
             }
-            self.leave(slot, Action::Release(Duration::ZERO));
+            // One that is lost may be another host's by now.
+            match job.lost {
+                true => self.gone(slot),
+                false => self.leave(slot, Action::Release(Duration::ZERO)),
+            }
         }
     }
 

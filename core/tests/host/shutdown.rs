@@ -170,36 +170,83 @@ async fn a_lost_message_is_not_given_back_at_the_drain_deadline() {
     assert_eq!(diary.whats(), ["extend 1"], "somebody else may have it");
 }
 
-/// In real time: what blocks a thread stops a paused clock as well.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_handler_that_blocks_its_thread_leaves_no_message_in_flight() {
+/// A handler that blocks its thread until it is let go, and then tells whether its message was lost.
+struct Blocking {
+    started: tokio::sync::mpsc::UnboundedReceiver<()>,
+    free: std::sync::mpsc::Sender<()>,
+    lost: tokio::sync::mpsc::UnboundedReceiver<bool>,
+}
+
+impl Blocking {
+    fn new() -> (
+        Self,
+        impl Fn(Message) -> std::future::Ready<Outcome> + Clone + Send + 'static,
+    ) {
+        let (start, started) = tokio::sync::mpsc::unbounded_channel();
+        let (free, freed) = std::sync::mpsc::channel();
+        let (tell, lost) = tokio::sync::mpsc::unbounded_channel();
+        let freed = Arc::new(std::sync::Mutex::new(freed));
+        let handler = move |message: Message| {
+            let _ = start.send(());
+            // Ends with an error when the test has failed already.
+            let _ = freed.lock().unwrap().recv();
+            let _ = tell.send(message.lost.is_lost());
+            std::future::ready(applied())
+        };
+        (Self { started, free, lost }, handler)
+    }
+}
+
+fn of_system_time() -> Broker {
     let broker = Broker::new(Clock::system(), FaultPlan::none());
     broker.create_queue(Q, QueueSettings::default()).unwrap();
     send(&broker, Q, ["a"]);
-    let (free, blocked) = std::sync::mpsc::channel::<()>();
-    let blocked = Arc::new(std::sync::Mutex::new(blocked));
-    let (lost, seen) = tokio::sync::oneshot::channel();
-    let lost = Arc::new(std::sync::Mutex::new(Some(lost)));
-    let handler = move |message: Message| {
-        let (blocked, lost) = (blocked.clone(), lost.clone());
-        async move {
-            let _ = blocked.lock().unwrap().recv();
-            if let Some(lost) = lost.lock().unwrap().take() {
-                lost.send(message.lost.is_lost()).unwrap();
-            }
-            applied()
-        }
-    };
+    broker
+}
+
+/// In real time, as the next one: what blocks a thread stops a paused clock as well.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_handler_that_blocks_its_thread_leaves_no_message_in_flight() {
+    let broker = of_system_time();
+    let (mut blocking, handler) = Blocking::new();
     let queue = MemoryQueue::new(broker.clone(), Q);
-    let served = Host::new(queue, "consumer").drain(Duration::from_millis(50));
+    let host = Host::new(queue, "consumer").drain(Duration::from_millis(50));
     let started = async {
-        while broker.counts(Q).unwrap().in_flight == 0 {
+        blocking.started.recv().await;
+    };
+    host.serve(service!(handler), started).await;
+    let counts = broker.counts(Q).unwrap();
+    assert_eq!((counts.in_flight, counts.visible), (0, 1));
+    blocking.free.send(()).unwrap();
+    assert_eq!(
+        blocking.lost.recv().await,
+        Some(true),
+        "it may not commit any more"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_message_is_not_given_back_by_a_handler_that_blocks_its_thread() {
+    let broker = of_system_time();
+    let queue = Watched::new(&broker, Q).failing(|call, _, _| match call {
+        "extend" => Fails::NotHeld,
+        _ => Fails::No,
+    });
+    let diary = queue.diary.clone();
+    let (mut blocking, handler) = Blocking::new();
+    let host = Host::new(queue, "consumer").drain(Duration::from_millis(50));
+    // Extended, and so found to be lost, after half of this.
+    let host = host.visibility_timeout(Duration::from_millis(100));
+    let seen = diary.clone();
+    let lost = async {
+        blocking.started.recv().await;
+        while seen.count("extend 1") == 0 {
             tokio::task::yield_now().await;
         }
     };
-    served.serve(service!(handler), started).await;
-    let counts = broker.counts(Q).unwrap();
-    assert_eq!((counts.in_flight, counts.visible), (0, 1));
-    free.send(()).unwrap();
-    assert!(seen.await.unwrap(), "it may not commit any more");
+    timeout(seconds(20), host.serve(service!(handler), lost))
+        .await
+        .unwrap();
+    assert_eq!(diary.whats(), ["extend 1"], "somebody else may have it");
+    blocking.free.send(()).unwrap();
 }
