@@ -55,6 +55,21 @@ fn canonical(value: Value) -> Value {
     }
 }
 
+/// The ARNs of the queues that a redrive policy names.
+pub(crate) fn queues(policy: &str) -> Vec<String> {
+    let policy: Value = serde_json::from_str(policy).unwrap_or_default();
+    let named = |value: &Value| match value {
+        Value::Array(values) => values.clone(),
+        one => vec![one.clone()],
+    };
+    ["deadLetterTargetArn", "sourceQueueArns"]
+        .iter()
+        .filter_map(|name| policy.get(name))
+        .flat_map(named)
+        .filter_map(|arn| arn.as_str().map(str::to_owned))
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

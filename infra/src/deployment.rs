@@ -19,8 +19,6 @@ use crate::{Caller, Difference, InfraError, Outcome, Report, Step, limits};
 /// How long a change of a queue's policy takes to spread on AWS, at most; and a new queue with its own.
 const POLICY_SPREADS: Duration = Duration::from_secs(60);
 const QUEUE_SPREADS: Duration = Duration::from_secs(2);
-/// How long AWS may answer calls to a deleted queue as if it were there.
-const QUEUE_DIES: Duration = Duration::from_secs(60);
 
 /// What an application needs in an account: what its topology says, and its tables.
 ///
@@ -42,13 +40,13 @@ const QUEUE_DIES: Duration = Duration::from_secs(60);
 /// ```
 #[derive(Clone, Debug)]
 pub struct Deployment {
-    wanted: Wanted,
-    tables: Vec<Table>,
+    pub(crate) wanted: Wanted,
+    pub(crate) tables: Vec<Table>,
     update: bool,
-    sns_topics: Topics,
-    sqs: Queues,
-    sns: Subscriptions,
-    dynamo: Tables,
+    pub(crate) sns_topics: Topics,
+    pub(crate) sqs: Queues,
+    pub(crate) sns: Subscriptions,
+    pub(crate) dynamo: Tables,
 }
 
 /// How a thing is, against what it should be.
@@ -211,77 +209,6 @@ impl Deployment {
         Ok(report)
     }
 
-    /// Deletes exactly what [`provision`](Self::provision) makes, with all messages and items in it: the
-    /// subscriptions, topics, queues and tables of these names. What isn't there is no error.
-    ///
-    /// On AWS it ends a minute after the last queue was deleted, for until then SQS may take a queue for
-    /// one that is there, and the next [`provision`](Self::provision) would not make it. A local AWS frees
-    /// names at once.
-    ///
-    /// # Errors
-    /// [`InfraError::Foreign`], and then nothing was done; or a call fails, and what was deleted before it
-    /// is gone: [`remove_telling`](Self::remove_telling) tells of it.
-    pub async fn remove(&self) -> Result<Report, InfraError> {
-        self.remove_telling(|_| {}).await
-    }
-
-    /// As [`remove`](Self::remove), telling each step when it is done.
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
-    /// # async fn main() -> anyhow::Result<()> {
-    /// # let app = fanfare::App::new("shop").consumer(fanfare::Router::new("shipping"));
-    /// # let config = fanfare_local::Local::new()?.sdk_config();
-    /// # let caller = fanfare_infra::caller(&config).await?;
-    /// # let deployment = fanfare_infra::Deployment::new(&config, &caller, &app.topology()?);
-    /// let report = deployment.remove_telling(|step| println!("{step}")).await?;
-    /// assert_eq!(report.summary(), "0 deleted, 2 not there");
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    /// As [`remove`](Self::remove).
-    pub async fn remove_telling(&self, tell: impl FnMut(&Step)) -> Result<Report, InfraError> {
-        let listed = self.listed().await?;
-        self.refuse_foreign(&listed)?;
-        let mut log = Log::new(tell);
-        let outcome = |was_there| match was_there {
-            true => Outcome::Deleted,
-            false => Outcome::Absent,
-        };
-        for subscription in &self.wanted.subscriptions {
-            let of_topic = listed.get(&*subscription.topic_arn).into_iter().flatten();
-            let mut was_there = false;
-            for Listed { arn, .. } in of_topic.filter(|listed| listed.endpoint == subscription.queue_arn) {
-                self.sns.delete(subscription, arn).await?;
-                was_there = true;
-            }
-            log.add(subscription.resource.clone(), outcome(was_there));
-        }
-        for topic in &self.wanted.topics {
-            let was_there = !matches!(self.sns_topics.look(topic).await?, State::Missing);
-            if was_there {
-                self.sns_topics.delete(topic).await?;
-            }
-            log.add(topic.resource.clone(), outcome(was_there));
-        }
-        // What leads to another goes before it.
-        let mut dead = None;
-        for queue in self.wanted.queues.iter().rev() {
-            let was_there = self.sqs.delete(queue).await?;
-            if was_there && self.sqs.are_on_aws() {
-                dead = Some(Instant::now() + QUEUE_DIES);
-            }
-            log.add(queue.resource.clone(), outcome(was_there));
-        }
-        for table in &self.tables {
-            log.add(tables::resource(table), outcome(self.dynamo.delete(table).await?));
-        }
-        wait(dead, "the queues' names are free", &mut log).await;
-        Ok(log.into_report())
-    }
-
     /// Looks at everything, and refuses what can't be made.
     async fn survey(&self) -> Result<Survey, InfraError> {
         limits::check(&self.wanted, &self.tables)?;
@@ -319,31 +246,12 @@ impl Deployment {
     }
 
     /// The subscriptions of each topic, by its ARN.
-    async fn listed(&self) -> Result<BTreeMap<&str, Vec<Listed>>, InfraError> {
+    pub(crate) async fn listed(&self) -> Result<BTreeMap<&str, Vec<Listed>>, InfraError> {
         let mut listed = BTreeMap::new();
         for topic in &self.wanted.topics {
             listed.insert(topic.arn.as_str(), self.sns.of(topic).await?);
         }
         Ok(listed)
-    }
-
-    fn refuse_foreign(&self, listed: &BTreeMap<&str, Vec<Listed>>) -> Result<(), InfraError> {
-        let is_ours = |topic: &str, listed: &Listed| {
-            self.wanted.subscriptions.iter().any(|subscription| {
-                subscription.topic_arn == topic && subscription.queue_arn == listed.endpoint
-            })
-        };
-        let all = listed
-            .iter()
-            .flat_map(|(topic, listed)| listed.iter().map(move |listed| (*topic, listed)));
-        let subscriptions: Vec<String> = all
-            .filter(|(topic, listed)| !is_ours(topic, listed))
-            .map(|(_, Listed { arn, endpoint })| format!("{arn}, which leads to {endpoint}"))
-            .collect();
-        match subscriptions.is_empty() {
-            true => Ok(()),
-            false => Err(InfraError::Foreign { subscriptions }),
-        }
     }
 
     async fn make_topics(&self, survey: &Survey, log: &mut Log<impl FnMut(&Step)>) -> Result<(), InfraError> {
@@ -439,7 +347,7 @@ impl Deployment {
 }
 
 /// Waits until then, and tells of it.
-async fn wait(until: Option<Instant>, what: &'static str, log: &mut Log<impl FnMut(&Step)>) {
+pub(crate) async fn wait(until: Option<Instant>, what: &'static str, log: &mut Log<impl FnMut(&Step)>) {
     let time = until.map(|until| until.saturating_duration_since(Instant::now()));
     if let Some(time) = time.filter(|time| !time.is_zero()) {
         log.waiting(time, what);

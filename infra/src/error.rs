@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fanfare::{AccountError, BoxError};
 
-use crate::Difference;
+use crate::{Difference, Resource};
 
 /// Why something wasn't done. What was made before it stays, and the next run goes on from there.
 #[derive(Debug, thiserror::Error)]
@@ -42,15 +42,25 @@ pub enum InfraError {
         /// All of it.
         differences: Vec<Difference>,
     },
-    /// A topic that is to be removed has subscriptions that aren't the application's. Nothing was done.
+    /// What is to be removed has something of others: a topic another subscription, a queue another
+    /// dead-letter queue or source, a table other keys. Nothing was done.
     #[error(
-        "subscriptions that aren't the application's would be lost with their topics, and nothing was done; \
-         remove them first:{}",
-        lines(subscriptions)
+        "what isn't the application's would be lost, and nothing was done; remove it first, if it may go:{}",
+        lines(things)
     )]
     Foreign {
-        /// The ARNs of those subscriptions, each with what it leads to.
-        subscriptions: Vec<String>,
+        /// All of it, in words.
+        things: Vec<String>,
+    },
+    /// Tables that are to be removed are protected against that. Nothing was done.
+    #[error(
+        "protected against deletion, and nothing was done; switch DeletionProtectionEnabled off first, if it \
+         may go:{}",
+        lines(tables)
+    )]
+    Protected {
+        /// The tables.
+        tables: Vec<Resource>,
     },
     /// The caller may not do that.
     #[error("{at} is denied: it needs the permission `{}` ({reason})", at.call)]

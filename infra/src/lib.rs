@@ -65,6 +65,7 @@ mod difference;
 mod error;
 mod limits;
 mod queues;
+mod removal;
 mod report;
 mod shape;
 mod subscriptions;

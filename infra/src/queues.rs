@@ -9,7 +9,7 @@ use aws_types::SdkConfig;
 use tokio::time::Instant;
 
 use crate::client::{Scope, client, is_sqs};
-use crate::compare::differences;
+use crate::compare::{differences, queues};
 use crate::deployment::State;
 use crate::wanted::Queue;
 use crate::{Caller, Difference, InfraError};
@@ -33,6 +33,8 @@ pub(crate) struct Queues {
 /// A queue's URL.
 pub(crate) type Url = String;
 
+type Attributes = HashMap<QueueAttributeName, String>;
+
 impl Queues {
     pub(crate) fn new(config: &SdkConfig, caller: &Caller) -> Self {
         Self {
@@ -47,21 +49,42 @@ impl Queues {
     }
 
     pub(crate) async fn look(&self, queue: &Queue) -> Result<State<Url>, InfraError> {
+        Ok(match self.attributes(queue).await? {
+            Some((url, is)) => State::of(url, compare(queue, &is)),
+            None => State::Missing,
+        })
+    }
+
+    /// What shows that a queue of this name is somebody else's: its policies name a queue that ours don't.
+    pub(crate) async fn foreign(&self, queue: &Queue) -> Result<Option<String>, InfraError> {
+        let Some((_, is)) = self.attributes(queue).await? else {
+            return Ok(None);
+        };
+        let foreign = ["RedrivePolicy", "RedriveAllowPolicy"]
+            .iter()
+            .find_map(|setting| {
+                let ours = queue.attributes.get(setting).map(|policy| queues(policy));
+                let ours = ours.unwrap_or_default();
+                let theirs = queues(is.get(&(*setting).into())?);
+                let other = theirs.into_iter().find(|arn| !ours.contains(arn))?;
+                Some(format!("{}, whose {setting} names {other}", queue.resource))
+            });
+        Ok(foreign)
+    }
+
+    /// A queue's URL and attributes, if it is there.
+    async fn attributes(&self, queue: &Queue) -> Result<Option<(Url, Attributes)>, InfraError> {
         let name = &queue.resource.name;
         let Some(url) = self.url(name).await? else {
-            return Ok(State::Missing);
+            return Ok(None);
         };
         let call = self.client.get_queue_attributes().queue_url(&url);
-        let answer = match Box::pin(call.attribute_names(QueueAttributeName::All).send()).await {
-            Ok(answer) => answer,
+        match Box::pin(call.attribute_names(QueueAttributeName::All).send()).await {
+            Ok(answer) => Ok(Some((url, answer.attributes.unwrap_or_default()))),
             // Deleted within the last minute.
-            Err(error) if is_sqs(&error, GONE) => {
-                return Ok(State::Missing);
-            }
-            Err(error) => return Err(self.scope.failed("sqs:GetQueueAttributes", name, error)),
-        };
-        let is = answer.attributes.unwrap_or_default();
-        Ok(State::of(url, compare(queue, &is)))
+            Err(error) if is_sqs(&error, GONE) => Ok(None),
+            Err(error) => Err(self.scope.failed("sqs:GetQueueAttributes", name, error)),
+        }
     }
 
     /// The URL of a queue, if it is there.
@@ -158,7 +181,7 @@ impl Queues {
     }
 }
 
-fn compare(queue: &Queue, is: &HashMap<QueueAttributeName, String>) -> Vec<Difference> {
+fn compare(queue: &Queue, is: &Attributes) -> Vec<Difference> {
     let is = |name: &str| is.get(&name.into()).map(String::as_str);
     let mut differences = differences(&queue.resource, &queue.attributes, is);
     if is("KmsMasterKeyId").is_some_and(|key| !key.is_empty()) {

@@ -17,16 +17,10 @@ const ON_DEMAND: &str = "PAY_PER_REQUEST";
 /// What is other than described, but for expiry and recovery, which DynamoDB tells elsewhere.
 pub(crate) fn differences(table: &Table, there: &TableDescription) -> Vec<Difference> {
     let resource = &resource(table);
-    let mut differences = Vec::new();
-    let keys = keys(there, there.key_schema());
-    let should_be = names(&table.key, table.sort.as_ref());
-    if keys != should_be {
-        let difference = Difference::new(resource, "KeySchema", Some(keys), should_be);
-        differences.push(difference.hindered(
-            "keys are for ever; give the application's table another name, or move this one's items elsewhere, \
-             delete it, and run this again",
-        ));
-    }
+    let hindrance = "keys are for ever; give the application's table another name, or move this one's items \
+                     elsewhere, delete it, and run this again";
+    let keys = key_difference(table, there).map(|difference| difference.hindered(hindrance));
+    let mut differences = Vec::from_iter(keys);
     if !is_on_demand(there) {
         let is = Some("PROVISIONED".to_owned());
         differences.push(Difference::new(resource, "BillingMode", is, ON_DEMAND));
@@ -60,6 +54,13 @@ pub(crate) fn differences(table: &Table, there: &TableDescription) -> Vec<Differ
         }
     }
     differences
+}
+
+/// Whether it has other keys: it is another table then.
+pub(crate) fn key_difference(table: &Table, there: &TableDescription) -> Option<Difference> {
+    let keys = keys(there, there.key_schema());
+    let should_be = names(&table.key, table.sort.as_ref());
+    (keys != should_be).then(|| Difference::new(&resource(table), "KeySchema", Some(keys), should_be))
 }
 
 /// Whether it is about expiry or recovery.

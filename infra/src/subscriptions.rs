@@ -18,9 +18,16 @@ pub(crate) struct Subscriptions {
 /// A subscription that a topic has.
 #[derive(Clone, Debug)]
 pub(crate) struct Listed {
+    /// In place of it a word, as long as it isn't confirmed.
     pub(crate) arn: String,
     /// Where it leads.
     pub(crate) endpoint: String,
+}
+
+impl Listed {
+    pub(crate) fn is_confirmed(&self) -> bool {
+        self.arn.starts_with("arn:")
+    }
 }
 
 impl Subscriptions {
@@ -47,8 +54,8 @@ impl Subscriptions {
             };
             let listed = page.subscriptions.unwrap_or_default().into_iter();
             all.extend(listed.filter_map(|listed| {
-                // One that is just being deleted, or not confirmed, has a word in place of its ARN.
-                let arn = listed.subscription_arn.filter(|arn| arn.starts_with("arn:"))?;
+                // So is one called that is just being deleted.
+                let arn = listed.subscription_arn.filter(|arn| arn != "Deleted")?;
                 let endpoint = listed.endpoint.unwrap_or_default();
                 Some(Listed { arn, endpoint })
             }));
@@ -64,7 +71,7 @@ impl Subscriptions {
     ) -> Result<State<String>, InfraError> {
         let found = listed
             .iter()
-            .find(|listed| listed.endpoint == subscription.queue_arn);
+            .find(|listed| listed.is_confirmed() && listed.endpoint == subscription.queue_arn);
         let Some(Listed { arn, .. }) = found else {
             return Ok(State::Missing);
         };

@@ -211,7 +211,7 @@ impl Tables {
         }
     }
 
-    async fn describe(&self, table: &Table) -> Result<Option<TableDescription>, InfraError> {
+    pub(crate) async fn describe(&self, table: &Table) -> Result<Option<TableDescription>, InfraError> {
         let call = self.client.describe_table().table_name(&table.name);
         match Box::pin(call.send()).await {
             Ok(answer) => Ok(answer.table),
