@@ -100,7 +100,10 @@ class Service:
                 # Ctrl-C is for what is in front, and the end of the terminal isn't this one's.
                 start_new_session=True,
             )
-        self.record.write_text(json.dumps({"pid": process.pid, "port": self.port, "command": self.command}))
+        # Whole or not at all, also when this is killed right here.
+        written = self.record.with_suffix(".new")
+        written.write_text(json.dumps({"pid": process.pid, "port": self.port, "command": self.command}))
+        os.replace(written, self.record)
 
     def wait(self, deadline):
         """Until each of its calls is answered with success."""
@@ -118,9 +121,14 @@ class Service:
     def wait_for_hooks(self, deadline):
         """Until LocalStack is through with its init hooks, and all have succeeded."""
         while True:
-            hooks = json.loads(get(f"{self.url}/_localstack/init/ready"))
+            try:
+                hooks = json.loads(get(f"{self.url}/_localstack/init/ready"))
+            except OSError:
+                hooks = {"completed": False}
             if hooks["completed"]:
                 break
+            if running(self.record) is None:
+                raise Failed(f"{self.name} ended by itself.\n{self.tail()}")
             if time.monotonic() > deadline:
                 raise Failed(f"the init hooks aren't done after {READY_WITHIN} s.\n{self.tail()}")
             time.sleep(0.1)
@@ -312,7 +320,10 @@ def show(both):
     for name, value in exports.items():
         print(f"export {name}={value}")
     # What else would win over these, or be sent along with them.
-    print("unset AWS_PROFILE AWS_SESSION_TOKEN")
+    print(
+        "unset AWS_PROFILE AWS_SESSION_TOKEN AWS_ENDPOINT_URL_SNS AWS_ENDPOINT_URL_SQS AWS_ENDPOINT_URL_STS "
+        "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"
+    )
 
 
 def down(arguments):

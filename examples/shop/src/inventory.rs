@@ -11,7 +11,7 @@
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem, Update};
-use fanfare::{Delivery, Failure, Handled, Handler, Router};
+use fanfare::{Backoff, Delivery, Failure, Handled, Handler, Router};
 use fanfare_store::{CommitError, Inbox};
 use std::time::Duration;
 
@@ -58,6 +58,10 @@ pub fn initial(shelf: u32, stock: u32) -> u32 {
     stock / SHELVES_COUNT + u32::from(shelf < stock % SHELVES_COUNT)
 }
 
+/// How often the shelves are tried, with these pauses.
+const FILLING: u32 = 10;
+const PAUSES: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(1));
+
 /// Puts the first stock on the shelves, all of them in one transaction. Shelves that are there stay
 /// as they are, whatever `stock` says.
 ///
@@ -76,16 +80,23 @@ pub async fn fill_shelves(dynamo: &Client, stock: u32) -> anyhow::Result<()> {
             .build()?;
         request = request.transact_items(TransactWriteItem::builder().put(put).build());
     }
-    match request.send().await {
-        Err(error)
-            if error
-                .as_service_error()
-                .is_some_and(|error| error.is_transaction_canceled_exception())
-                && !SHELVES.scan(dynamo).await?.is_empty() =>
-        {
-            Ok(())
+    let mut tries = 0;
+    loop {
+        let Err(error) = request.clone().send().await else {
+            return Ok(());
+        };
+        let cancelled = error
+            .as_service_error()
+            .is_some_and(|error| error.is_transaction_canceled_exception());
+        if cancelled && !SHELVES.scan(dynamo).await?.is_empty() {
+            return Ok(());
         }
-        other => Ok(other.map(|_| ())?),
+        tries += 1;
+        // Cancelled before anything lies there: by another host that is putting it there just now.
+        if !cancelled || tries == FILLING {
+            return Err(error.into());
+        }
+        tokio::time::sleep(PAUSES.delay(tries)).await;
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::io::{IsTerminal, stderr, stdout};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use fanfare_cli::Application;
@@ -28,9 +29,18 @@ enum Cli {
     Fanfare(fanfare_cli::Command),
 }
 
-#[tokio::main]
-async fn main() -> anyhow::Result<ExitCode> {
-    let cli = Cli::parse();
+/// How long what still runs in the background may keep the process at its end: a handler that blocks its
+/// thread was left behind.
+const BACKGROUND: Duration = Duration::from_secs(1);
+
+fn main() -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    let ended = runtime.block_on(run(Cli::parse()));
+    runtime.shutdown_timeout(BACKGROUND);
+    ended
+}
+
+async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let usual = match cli {
         // What is tried again isn't worth a line here: RUST_LOG=warn shows it.
         Cli::Dev(_) | Cli::Place(_) | Cli::Audit(_) | Cli::Fanfare(_) => "error",

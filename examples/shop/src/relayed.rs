@@ -6,7 +6,7 @@ use fanfare_store::Relay;
 use tokio::sync::oneshot;
 
 /// Runs something that commits with its relay beside it. The relay goes last: what is committed at the
-/// very end is published too.
+/// very end is published too, but for ordered events, which are left to another relay's sweep.
 pub(crate) async fn relayed<T>(relay: &Relay, committing: impl Future<Output = T>) -> T {
     let (end, ended) = oneshot::channel::<()>();
     let committing = async {

@@ -18,6 +18,8 @@ const KEY_TTL: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How often an order is tried, with these pauses: for some minutes.
 const TRIES: u32 = 200;
+/// After so many, some seconds, it is told why.
+const TELLING: u32 = 10;
 const PAUSES: Backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
 
 /// Takes orders: each is written together with the event that tells of it.
@@ -137,6 +139,10 @@ impl Checkout {
                             id: order.id.clone(),
                             source: Box::new(error),
                         });
+                    }
+                    if tries == TELLING {
+                        let source = std::error::Error::source(&error);
+                        tracing::error!(order = order.id, %error, source, "not placed yet, and tried on");
                     }
                     tokio::time::sleep(PAUSES.delay(tries)).await;
                 }

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::stage::Stage;
+use crate::stage::{LONGEST, Stage};
 
 /// How long a process may take to be ready, and to end once it is told to.
 const READY: Duration = Duration::from_secs(60);
@@ -64,17 +64,24 @@ impl Running {
 
     /// Waits for a line with this in it on its standard error.
     pub(crate) async fn line(&mut self, with: &str) -> anyhow::Result<String> {
+        Ok(self.some_lines(with, 1).await?.remove(0))
+    }
+
+    /// Waits for so many of them.
+    pub(crate) async fn some_lines(&mut self, with: &str, count: usize) -> anyhow::Result<Vec<String>> {
         let found = async {
             loop {
-                let found = self.lines().into_iter().find(|line| line.contains(with));
-                if found.is_some() || self.count.changed().await.is_err() {
-                    return found;
+                let mut found = self.lines();
+                found.retain(|line| line.contains(with));
+                if found.len() >= count {
+                    return Some(found);
                 }
+                self.count.changed().await.ok()?;
             }
         };
         let found = timeout(READY, found).await;
         match found {
-            Ok(Some(line)) => Ok(line),
+            Ok(Some(lines)) => Ok(lines),
             Ok(None) => bail!("`shop {}` has ended: {:?}", self.name, self.lines()),
             Err(_) => bail!("`shop {}` doesn't say `{with}`: {:?}", self.name, self.lines()),
         }
@@ -92,7 +99,8 @@ impl Running {
 
     /// Waits until it ends by itself.
     pub(crate) async fn wait(&mut self) -> anyhow::Result<ExitStatus> {
-        Ok(self.child.wait().await?)
+        let ended = timeout(LONGEST, self.child.wait()).await;
+        Ok(ended.with_context(|| format!("`shop {}` doesn't end: {:?}", self.name, self.lines()))??)
     }
 
     /// SIGTERM. Gives what it has written, when it has ended well.

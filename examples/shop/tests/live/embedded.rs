@@ -93,19 +93,9 @@ async fn several_consumers_in_one_process_answer_health_checks_each() -> anyhow:
     stage.provision().await?;
     let words = ["worker", "payment", "shipping", "--poll", "1", "--health", "0"];
     let mut worker = Running::start(&stage, &words).await?;
-    worker.line("health checks").await?;
-    let addresses = loop {
-        let lines = worker.lines();
-        let addresses = lines
-            .iter()
-            .filter_map(|line| line.split_once("health checks address=0.0.0.0:"));
-        let ports: Vec<String> = addresses.map(|(_, port)| port.trim().to_owned()).collect();
-        if ports.len() == 2 {
-            break ports;
-        }
-        tokio::task::yield_now().await;
-    };
-    for port in addresses {
+    for line in worker.some_lines("health checks address=0.0.0.0:", 2).await? {
+        let (_, port) = line.rsplit_once(':').context("a port")?;
+        let port = port.trim();
         let mut stream = TcpStream::connect(("127.0.0.1", port.parse::<u16>()?)).await?;
         stream
             .write_all(b"GET /livez HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n")

@@ -106,7 +106,8 @@ impl Member {
             tokio::time::sleep(Duration::from_millis(20)).await;
         };
         self.running.take().context("it runs")?.kill().await?;
-        self.left = Some((Instant::now(), all));
+        // The relay leaves none: what is in flight is the workers'.
+        self.left = (!self.consumers.is_empty()).then(|| (Instant::now(), all));
         self.start(stage).await?;
         Ok(in_hand)
     }

@@ -20,8 +20,35 @@ use tokio::time::timeout;
 /// The account is one, and tests run side by side.
 static ACCOUNT: Mutex<()> = Mutex::const_new(());
 
+/// The account of local AWS, with the credentials that `localstack/up` gives.
+const LOCAL_ACCOUNT: &str = "000000000000";
+
+const WANTED: &str =
+    "the live tests delete what they find, so they want local AWS: run `eval \"$(localstack/up)\"` first";
+
+/// Where all services are, which must be this machine.
+fn local_endpoint() -> anyhow::Result<String> {
+    let ignored = std::env::var("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS").unwrap_or_default();
+    ensure!(
+        !ignored.eq_ignore_ascii_case("true"),
+        "{WANTED}: AWS_IGNORE_CONFIGURED_ENDPOINT_URLS is true"
+    );
+    for (name, endpoint) in std::env::vars() {
+        let local = [
+            "http://127.0.0.1:",
+            "http://localhost:",
+            "http://localhost.localstack.cloud:",
+        ];
+        ensure!(
+            !name.starts_with("AWS_ENDPOINT_URL") || local.iter().any(|local| endpoint.starts_with(local)),
+            "{WANTED}: {name} is `{endpoint}`"
+        );
+    }
+    std::env::var("AWS_ENDPOINT_URL").with_context(|| format!("{WANTED}: AWS_ENDPOINT_URL isn't set"))
+}
+
 /// No command takes longer.
-const LONGEST: Duration = Duration::from_secs(300);
+pub(crate) const LONGEST: Duration = Duration::from_secs(300);
 
 /// Local AWS, for one test.
 pub(crate) struct Stage {
@@ -36,12 +63,7 @@ impl Stage {
     /// An account with nothing of the shop in it.
     pub(crate) async fn empty() -> anyhow::Result<Self> {
         let alone = ACCOUNT.lock().await;
-        let endpoint = std::env::var("AWS_ENDPOINT_URL").unwrap_or_default();
-        ensure!(
-            !endpoint.is_empty() && !endpoint.contains("amazonaws.com"),
-            "the live tests delete what they find, so they want local AWS: run `eval \"$(localstack/up)\"` first \
-             (AWS_ENDPOINT_URL is `{endpoint}`)"
-        );
+        let endpoint = local_endpoint()?;
         let stage = Self {
             aws: Aws::from_env()
                 .await
@@ -50,6 +72,11 @@ impl Stage {
             environment: Vec::new(),
             alone: Some(alone),
         };
+        ensure!(
+            stage.aws.account().id() == LOCAL_ACCOUNT,
+            "{WANTED}: this is account {}",
+            stage.aws.account().id()
+        );
         succeeded(&stage.run(&["remove", "--yes"]).await?)?;
         Ok(stage)
     }
@@ -70,6 +97,8 @@ impl Stage {
                 ("AWS_REGION", "us-east-1".to_owned()),
                 ("AWS_ACCESS_KEY_ID", "test".to_owned()),
                 ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
+                // What isn't said here is asked of no other machine.
+                ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
             ],
             alone: None,
         })
@@ -111,6 +140,7 @@ impl Stage {
         command
             .args(words)
             .env_remove("RUST_LOG")
+            .env_remove("SHOP_SMTP_URL")
             .envs(self.environment.iter().cloned())
             .stdin(Stdio::null())
             .kill_on_drop(true);
