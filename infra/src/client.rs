@@ -75,7 +75,12 @@ impl Scope {
         };
         let source: BoxError = error.into();
         match (denied, unreachable) {
-            (true, _) => InfraError::Denied { at, reason, source },
+            (true, _) => InfraError::Denied {
+                permission: permission(&reason, call),
+                at,
+                reason,
+                source,
+            },
             (_, true) => InfraError::Unreachable { at, source },
             _ => InfraError::Failed { at, reason, source },
         }
@@ -141,6 +146,17 @@ fn is_denial(code: &str) -> bool {
         code,
         "AccessDenied" | "AccessDeniedException" | "AuthorizationError" | "UnauthorizedOperation"
     )
+}
+
+/// The permission that a denial names (`... is not authorized to perform: sns:CreateTopic on ...`), for
+/// it may be another than the call's.
+fn permission(reason: &str, call: &str) -> String {
+    let named = reason.split_once("to perform: ").map(|(_, rest)| rest);
+    let named = named.and_then(|rest| rest.split([' ', ',']).next());
+    match named {
+        Some(named) if named.contains(':') && !named.eq_ignore_ascii_case(call) => named.to_owned(),
+        _ => call.to_owned(),
+    }
 }
 
 /// Whether an endpoint is AWS's own: a VPC's or a FIPS one, for example.

@@ -36,7 +36,7 @@ pub struct Difference {
     pub setting: String,
     /// What it is; nothing when it isn't set.
     pub is: Option<String>,
-    /// What it should be.
+    /// What it should be; empty when it shouldn't be set.
     pub should_be: String,
     /// Why it can't be changed on what is there, and what to do; nothing when an update changes it.
     pub hindrance: Option<String>,
@@ -69,11 +69,16 @@ impl Difference {
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let is = self.is.as_deref().unwrap_or("not set");
+        let set = |value| {
+            Some(value)
+                .filter(|value: &&str| !value.is_empty())
+                .unwrap_or("not set")
+        };
+        let (is, should_be) = (set(self.is.as_deref().unwrap_or_default()), set(&self.should_be));
         write!(
             f,
-            "{}: {} is {is}, should be {}",
-            self.resource, self.setting, self.should_be
+            "{}: {} is {is}, should be {should_be}",
+            self.resource, self.setting
         )?;
         match &self.hindrance {
             Some(hindrance) => write!(f, "; this can't be changed: {hindrance}"),

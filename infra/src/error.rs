@@ -63,10 +63,13 @@ pub enum InfraError {
         tables: Vec<Resource>,
     },
     /// The caller may not do that.
-    #[error("{at} is denied: it needs the permission `{}` ({reason})", at.call)]
+    #[error("{at} is denied: it needs the permission `{permission}` ({reason})")]
     Denied {
         /// What was tried.
         at: Box<At>,
+        /// What is missing, as far as AWS says: the call itself, or another that comes with it, as
+        /// `dynamodb:TagResource` does with `dynamodb:CreateTable`.
+        permission: String,
         /// What AWS says.
         reason: String,
         /// The SDK's error.
@@ -156,12 +159,13 @@ fn lines(all: &[impl fmt::Display]) -> String {
 
 /// What can be done about differences.
 fn advice(differences: &[Difference]) -> &'static str {
-    match differences
-        .iter()
-        .all(|difference| difference.hindrance.is_some())
-    {
-        true => "",
-        false => "\nAn update (`provision --update`) sets what can be changed.",
+    let hindered = |difference: &Difference| difference.hindrance.is_some();
+    match (differences.iter().any(hindered), differences.iter().all(hindered)) {
+        (false, _) => "\nAn update (`provision --update`) sets what can be changed.",
+        (true, false) => {
+            "\nUntil what can't be changed is dealt with, an update (`provision --update`) changes nothing."
+        }
+        (true, true) => "\nUntil that is dealt with, nothing is changed.",
     }
 }
 

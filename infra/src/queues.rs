@@ -21,6 +21,9 @@ const SEEN_WITHIN: Duration = Duration::from_secs(75);
 const SEEN_EVERY: Duration = Duration::from_secs(1);
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
+/// SQS's own key in KMS.
+const AWS_KEY: &str = "alias/aws/sqs";
+
 const GONE: [&str; 2] = ["NonExistentQueue", "QueueDoesNotExist"];
 const DELETED: [&str; 2] = ["QueueDeletedRecently"; 2];
 
@@ -184,15 +187,16 @@ impl Queues {
 fn compare(queue: &Queue, is: &Attributes) -> Vec<Difference> {
     let is = |name: &str| is.get(&name.into()).map(String::as_str);
     let mut differences = differences(&queue.resource, &queue.attributes, is);
-    if is("KmsMasterKeyId").is_some_and(|key| !key.is_empty()) {
-        // Encrypted by a key of the account's own: that is no less.
-        differences.retain(|difference| difference.setting != "SqsManagedSseEnabled");
-    }
-    let hindered = |difference: Difference| match difference.setting.as_str() {
-        "FifoQueue" => {
-            difference.hindered("whether a queue is FIFO is for ever: remove it, and run this again")
+    if let Some(key) = is("KmsMasterKeyId").filter(|key| !key.is_empty()) {
+        match key.ends_with(AWS_KEY) && queue.attributes.contains_key("Policy") {
+            // SNS may not use it, and nobody can allow it to: it delivers nothing.
+            true => {
+                let is = Some(key.to_owned());
+                differences.push(Difference::new(&queue.resource, "KmsMasterKeyId", is, ""));
+            }
+            // Encrypted by a key of the account's own, or where SNS sends nothing: that is no less.
+            false => differences.retain(|difference| difference.setting != "SqsManagedSseEnabled"),
         }
-        _ => difference,
-    };
-    differences.into_iter().map(hindered).collect()
+    }
+    differences
 }

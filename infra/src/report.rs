@@ -277,11 +277,12 @@ impl Entry {
         if let Outcome::Changed(differences) = &self.outcome {
             for (at, difference) in differences.iter().enumerate() {
                 let before = difference.is.as_deref().unwrap_or("nothing");
+                let after = match difference.should_be.as_str() {
+                    "" => "nothing",
+                    should_be => should_be,
+                };
                 let sign = if at == 0 { ':' } else { ',' };
-                let Difference {
-                    setting, should_be, ..
-                } = difference;
-                write!(f, "{sign} {setting} from {before} to {should_be}")?;
+                write!(f, "{sign} {} from {before} to {after}", difference.setting)?;
             }
         }
         Ok(())

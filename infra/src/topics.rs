@@ -4,7 +4,6 @@ use aws_sdk_sns::Client;
 use aws_types::SdkConfig;
 
 use crate::client::{Scope, client, code};
-use crate::compare::differences;
 use crate::deployment::State;
 use crate::wanted::Topic;
 use crate::{Caller, InfraError};
@@ -25,20 +24,12 @@ impl Topics {
 
     pub(crate) async fn look(&self, topic: &Topic) -> Result<State<()>, InfraError> {
         let call = self.client.get_topic_attributes().topic_arn(&topic.arn);
-        let answer = match Box::pin(call.send()).await {
-            Ok(answer) => answer,
-            Err(error) if code(&error) == Some("NotFound") => return Ok(State::Missing),
-            Err(error) => return Err(self.failed("sns:GetTopicAttributes", topic, error)),
-        };
-        let is = answer.attributes.unwrap_or_default();
-        let differences = differences(&topic.resource, &topic.attributes, |name| {
-            is.get(name).map(String::as_str)
-        });
-        let hindrance = "whether a topic is FIFO is for ever: remove it, and run this again";
-        let differences = differences
-            .into_iter()
-            .map(|difference| difference.hindered(hindrance));
-        Ok(State::of((), differences.collect()))
+        match Box::pin(call.send()).await {
+            // Whether it is FIFO its name says.
+            Ok(_) => Ok(State::There),
+            Err(error) if code(&error) == Some("NotFound") => Ok(State::Missing),
+            Err(error) => Err(self.failed("sns:GetTopicAttributes", topic, error)),
+        }
     }
 
     pub(crate) async fn make(&self, topic: &Topic) -> Result<(), InfraError> {

@@ -81,6 +81,35 @@ async fn each_missing_permission_is_named_with_the_thing_and_the_caller() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_denial_of_another_action_than_the_call_s_names_that_one() {
+    for (action, permission) in [
+        ("dynamodb:TagResource", "dynamodb:TagResource"),
+        // As the services write themselves.
+        ("DYNAMODB:CreateTable", "dynamodb:CreateTable"),
+        ("what it likes", "dynamodb:CreateTable"),
+    ] {
+        let text =
+            format!("User: {ROOT} is not authorized to perform: {action} on resource: shop-fanfare because");
+        let denial = Deed::RefuseSaying("AccessDeniedException", text.leak());
+        let local = Local::new().unwrap();
+        let tap = Tap::default().always("dynamodb:CreateTable", denial);
+        let error = all(&tap.on(local.sdk_config()), &local).await.unwrap_err();
+        let InfraError::Denied {
+            at,
+            permission: named,
+            ..
+        } = &error
+        else {
+            panic!("{error}");
+        };
+        assert_eq!((at.call, named.as_str()), ("dynamodb:CreateTable", permission));
+        let text =
+            format!(" is denied: it needs the permission `{permission}` (AccessDeniedException: User: ");
+        assert!(error.to_string().contains(&text), "{error}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_endpoint_that_doesn_t_answer_is_named_with_a_hint() {
     for call in ["sqs:CreateQueue", "dynamodb:CreateTable", "sns:Subscribe"] {
         let local = Local::new().unwrap();

@@ -12,7 +12,6 @@ use fanfare_infra::{Difference, Outcome};
 use fanfare_local::Local;
 use serde_json::json;
 
-use crate::tap::{Deed, Tap};
 use crate::world::*;
 
 fn texts(differences: &[Difference]) -> Vec<String> {
@@ -123,6 +122,38 @@ async fn of_a_queue_s_policy() {
         ],
     )
     .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_the_key_by_which_sns_can_t_deliver() {
+    let local = provisioned().await;
+    // Where SNS sends nothing it is no less than any other.
+    for queue in [
+        "shop-payment",
+        "shop-payment-undelivered",
+        "shop-payment-dlq",
+        "shop-mail",
+    ] {
+        set_queue(&local, queue, "KmsMasterKeyId", "alias/aws/sqs").await;
+        set_queue(&local, queue, "SqsManagedSseEnabled", "false").await;
+    }
+    let deployment = deployment(&local.sdk_config()).await;
+    let differences = differing(deployment.provision().await.unwrap_err());
+    let expected = [
+        "queue shop-payment-undelivered: SqsManagedSseEnabled is false, should be true",
+        "queue shop-payment-undelivered: KmsMasterKeyId is alias/aws/sqs, should be not set",
+        "queue shop-payment: SqsManagedSseEnabled is false, should be true",
+        "queue shop-payment: KmsMasterKeyId is alias/aws/sqs, should be not set",
+    ];
+    assert_eq!(texts(&differences), expected);
+    let report = deployment.clone().update(true).provision().await.unwrap();
+    let line = "queue shop-payment: SqsManagedSseEnabled from false to true, KmsMasterKeyId from alias/aws/sqs to \
+                nothing\n";
+    assert!(report.to_string().contains(line), "{report}");
+    assert!(deployment.provision().await.unwrap().is_unchanged());
+    let set = attributes(&local.sdk_config(), "shop-payment").await;
+    assert_eq!(set.get("KmsMasterKeyId"), None);
+    assert_eq!(set["SqsManagedSseEnabled"], "true");
 }
 
 #[tokio::test(start_paused = true)]
@@ -291,10 +322,15 @@ async fn what_can_t_be_changed_is_named_with_what_to_do_also_by_an_update() {
 
     let deployment = deployment(&local.sdk_config()).await;
     let before = contents(&local).await;
-    let all = differing(deployment.provision().await.unwrap_err());
+    let error = deployment.provision().await.unwrap_err();
+    let advice =
+        "\nUntil what can't be changed is dealt with, an update (`provision --update`) changes nothing.";
+    assert!(error.to_string().ends_with(advice), "{error}");
+    let all = differing(error);
     assert_eq!(all.len(), 5);
     let error = deployment.clone().update(true).provision().await.unwrap_err();
-    assert!(!error.to_string().contains("--update"), "{error}");
+    let advice = "\nUntil that is dealt with, nothing is changed.";
+    assert!(error.to_string().ends_with(advice), "{error}");
     let hindered = differing(error);
     assert_eq!(hindered, all[1..]);
     assert_eq!(
@@ -315,7 +351,7 @@ async fn what_can_t_be_changed_is_named_with_what_to_do_also_by_an_update() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_expiry_that_somebody_switched_off_is_named_and_not_switched_on_silently() {
+async fn an_expiry_that_a_table_made_by_hand_lacks_is_named_and_not_switched_on_silently() {
     let local = Local::new().unwrap();
     let table = Table::new("shop-fanfare", Key::text("pk"));
     fanfare_store::create_table(&dynamo(&local), &table)
@@ -344,36 +380,4 @@ async fn an_expiry_that_somebody_switched_off_is_named_and_not_switched_on_silen
         .await
         .unwrap();
     assert!(there.table.unwrap().stream_specification.is_some());
-}
-
-#[tokio::test(start_paused = true)]
-async fn whether_a_thing_is_fifo_can_t_be_changed() {
-    let local = provisioned().await;
-    let topic = "<GetTopicAttributesResponse xmlns=\"http://sns.amazonaws.com/doc/2010-03-31/\">\
-                 <GetTopicAttributesResult><Attributes></Attributes></GetTopicAttributesResult>\
-                 </GetTopicAttributesResponse>";
-    let tap = Tap::default()
-        .always("sns:GetTopicAttributes", Deed::Answer(topic.to_owned()))
-        .always(
-            "sqs:GetQueueAttributes",
-            Deed::Answer("{\"Attributes\":{}}".to_owned()),
-        );
-    let deployment = deployment(&tap.on(local.sdk_config())).await.update(true);
-    let hindered = differing(deployment.provision().await.unwrap_err());
-    let for_ever = |what: &str, kind: &str| {
-        format!(
-            "{what}: Fifo{kind} is not set, should be true; this can't be changed: whether a {} is FIFO is for ever: \
-             remove it, and run this again",
-            kind.to_lowercase()
-        )
-    };
-    assert_eq!(
-        texts(&hindered),
-        [
-            for_ever("topic shop-ledger.fifo", "Topic"),
-            for_ever("queue shop-books-dlq.fifo", "Queue"),
-            for_ever("queue shop-books-undelivered.fifo", "Queue"),
-            for_ever("queue shop-books.fifo", "Queue"),
-        ]
-    );
 }
