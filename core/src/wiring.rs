@@ -226,8 +226,9 @@ impl fmt::Display for WiringErrors {
 
 impl std::error::Error for WiringErrors {}
 
-/// The longest name of an application, consumer or topic, so that the longest name of a queue,
-/// `{app}-{consumer}-dlq.fifo`, stays within SQS's 80 characters.
+/// The longest name of an application, consumer or topic, so that a queue's name, `{app}-{consumer}.fifo`,
+/// stays within SQS's 80 characters. Not so the longest made from it, `{app}-{consumer}-undelivered.fifo`,
+/// for names of more than 62 characters together: those are refused where queues are made.
 const NAME: usize = 35;
 
 fn is_name(name: &str) -> bool {

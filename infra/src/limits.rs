@@ -25,8 +25,15 @@ pub(crate) fn check(wanted: &Wanted, tables: &[Table]) -> Result<(), InfraError>
             ));
         }
     }
+    let mut roles = BTreeMap::new();
     for queue in &wanted.queues {
         let name = &queue.resource.name;
+        if let Some(other) = roles.insert(name, &queue.role) {
+            problems.push(format!(
+                "queue {name}: it would be both {other} and {}; rename one of the consumers",
+                queue.role
+            ));
+        }
         if !is_name(name, 1..=80) {
             problems.push(format!(
                 "queue {name}: a name has 1 to 80 letters, digits, `-` and `_`"

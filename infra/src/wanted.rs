@@ -25,6 +25,8 @@ pub(crate) struct Topic {
 #[derive(Clone, Debug)]
 pub(crate) struct Queue {
     pub(crate) resource: Resource,
+    /// What it is for, in words.
+    pub(crate) role: String,
     pub(crate) attributes: Attributes,
 }
 
@@ -70,7 +72,7 @@ fn queues(app: &str, consumer: &Consumer, account: &Account) -> Vec<Queue> {
         .iter()
         .map(|subscription| account.topic_arn(&topic_name(app, &subscription.topic)))
         .collect();
-    let queue = |name: &str, retention: std::time::Duration| {
+    let queue = |what: &str, name: &str, retention: std::time::Duration| {
         let mut attributes = of_kind(consumer.fifo, "FifoQueue");
         attributes.extend([
             ("MessageRetentionPeriod", retention.as_secs().to_string()),
@@ -79,6 +81,7 @@ fn queues(app: &str, consumer: &Consumer, account: &Account) -> Vec<Queue> {
         Queue {
             attributes,
             resource: Resource::new(Kind::Queue, name),
+            role: format!("the queue of {what} `{}`", consumer.name),
         }
     };
     let with_policy = |mut queue: Queue| {
@@ -86,12 +89,12 @@ fn queues(app: &str, consumer: &Consumer, account: &Account) -> Vec<Queue> {
         queue.attributes.insert("Policy", policy);
         queue
     };
-    let mut dead_letters = queue(&dead, settings.dead_letter_retention);
+    let mut dead_letters = queue("dead letters of", &dead, settings.dead_letter_retention);
     let allow = json!({"redrivePermission": "byQueue", "sourceQueueArns": [account.queue_arn(&name)]});
     dead_letters
         .attributes
         .insert("RedriveAllowPolicy", allow.to_string());
-    let mut own = queue(&name, settings.retention);
+    let mut own = queue("consumer", &name, settings.retention);
     let redrive = json!({
         "deadLetterTargetArn": account.queue_arn(&dead),
         "maxReceiveCount": settings.max_receives,
@@ -108,7 +111,11 @@ fn queues(app: &str, consumer: &Consumer, account: &Account) -> Vec<Queue> {
     match topics.is_empty() {
         true => vec![dead_letters, own],
         false => {
-            let undelivered = queue(&undelivered, settings.dead_letter_retention);
+            let undelivered = queue(
+                "what can't be delivered to",
+                &undelivered,
+                settings.dead_letter_retention,
+            );
             vec![dead_letters, with_policy(undelivered), with_policy(own)]
         }
     }

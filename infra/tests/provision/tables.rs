@@ -191,3 +191,22 @@ async fn what_aws_would_refuse_is_refused_before_anything_is_done() {
     assert_eq!(problems.len(), 4, "{problems:?}");
     assert!(local.broker().queues().is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn consumers_whose_queues_would_have_one_name_are_refused() {
+    let local = Local::new().unwrap();
+    let app = App::new("shop")
+        .consumer(fanfare::Router::new("payment").on::<OrderPlaced>(nothing))
+        .consumer(fanfare::Router::new("payment-dlq"))
+        .consumer(fanfare::Router::new("payment-undelivered"));
+    let topology = app.topology().unwrap();
+    let deployment = of(&local.sdk_config(), &topology, &[]).await;
+    let error = deployment.provision().await.unwrap_err();
+    let text = "out of AWS's limits, and nothing was done:
+  queue shop-payment-dlq: it would be both the queue of dead letters of `payment` and the queue of consumer \
+                `payment-dlq`; rename one of the consumers
+  queue shop-payment-undelivered: it would be both the queue of what can't be delivered to `payment` and the queue \
+                of consumer `payment-undelivered`; rename one of the consumers";
+    assert_eq!(error.to_string(), text);
+    assert!(local.broker().queues().is_empty());
+}
