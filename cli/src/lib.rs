@@ -56,7 +56,7 @@ pub enum Command {
     /// Makes what the application needs in the AWS account: topics, queues, subscriptions, tables
     ///
     /// What is there as it should be stays as it is. What is there otherwise is named, and then nothing
-    /// is done.
+    /// is done. After a change of queue policies it may wait a minute for them to spread.
     Provision {
         /// Also change what is there otherwise, as far as it can be changed
         #[arg(long)]
@@ -66,6 +66,9 @@ pub enum Command {
         dry_run: bool,
     },
     /// Deletes all that `provision` makes, with every message and item in it
+    ///
+    /// What has the same names and isn't the application's is named, and then nothing is done. On AWS it
+    /// waits a minute at the end, until the queues' names are free again.
     Remove {
         /// Yes, delete it
         #[arg(long)]

@@ -47,7 +47,15 @@
 //! First everything is looked at. What is there with other settings is [named](InfraError::Differs), all
 //! of it at once, and then nothing is done at all, unless [`Deployment::update`] is on. Settings, tags and
 //! statements that an application doesn't speak of are left as they are; but a queue's policy is one
-//! setting. A run that was killed is completed by the next one.
+//! setting. A run that was killed is completed by the next one. What was done before an error is told by
+//! [`Deployment::provision_telling`] and [`Deployment::remove_telling`].
+//!
+//! A removal looks at everything first too, and [refuses](InfraError::Foreign) to take with it what has
+//! these names and isn't the application's.
+//!
+//! On AWS a changed queue policy takes a minute to spread, and a queue's name a minute to be free: both are
+//! waited for where it matters. An endpoint that isn't AWS's own (`AWS_ENDPOINT_URL`) is taken for a local
+//! AWS, where both are so at once.
 //!
 //! # What the role must be allowed
 //!
