@@ -71,7 +71,7 @@ async fn a_declaration_counts_for_its_own_handler_and_topic_only() {
 #[tokio::test]
 async fn a_router_that_is_not_strict_logs_it_and_lets_it_pass() {
     let log = Capture::default();
-    let _guard = tracing::subscriber::set_default(log.clone());
+    let _guard = log.listen();
     let outcome = run(shipping().emits::<OrderShipped>().strict(false)).await;
     assert_eq!(outcome.name(), "applied");
     let seen = log.seen();

@@ -21,7 +21,7 @@ async fn work(placed: Delivery<OrderPlaced>) -> Result<Handled, Failure> {
 /// What is traced while this message is handled.
 async fn traced(message: Message) -> Capture {
     let capture = Capture::default();
-    let _guard = tracing::subscriber::set_default(capture.clone());
+    let _guard = capture.listen();
     let Ok(service) = Router::new("billing").on::<OrderPlaced>(work).into_service() else {
         panic!("the wiring is wrong");
     };

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use tracing::dispatcher::{DefaultGuard, Dispatch};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
@@ -33,6 +34,15 @@ pub(crate) struct Logged {
 }
 
 impl Capture {
+    /// Listens on this thread until the guard is dropped.
+    pub(crate) fn listen(&self) -> DefaultGuard {
+        // While there is one subscriber, `tracing` asks only the thread that comes by a place in the code
+        // first whether anybody listens there, and another test's thread has none. Two more make it ask all.
+        static OTHERS: OnceLock<[Dispatch; 2]> = OnceLock::new();
+        OTHERS.get_or_init(|| [(); 2].map(|()| Dispatch::new(Self::default())));
+        tracing::subscriber::set_default(self.clone())
+    }
+
     pub(crate) fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
