@@ -82,13 +82,20 @@ async fn run_orders(shop: &mut Shop, input: &mut Input) -> anyhow::Result<Report
     let plan = shop.fault_plan();
     let placed_and_calm = async {
         let refused = shop.placed(&producer).await?;
-        shop.quiet().await?;
-        shop.calm().await?;
-        anyhow::Ok(refused)
+        let calm = async {
+            shop.quiet().await?;
+            shop.calm().await
+        };
+        let stuck = match calm.await {
+            // What is doubled can leave something behind it that nobody can do any more.
+            Err(stuck) if shop.is_without_dedupe() => Some(stuck),
+            calm => calm.map(|()| None)?,
+        };
+        anyhow::Ok((refused, stuck))
     };
-    let refused = tokio::select! {
+    let (refused, stuck) = tokio::select! {
         biased;
-        refused = placed_and_calm => refused?,
+        ended = placed_and_calm => ended?,
         never = progress.show(|| producer.placed(), || plan.injected().values().sum()) => match never {},
     };
     progress.clear();
@@ -99,7 +106,11 @@ async fn run_orders(shop: &mut Shop, input: &mut Input) -> anyhow::Result<Report
     for rejected in &input.rejected {
         eprintln!("rejected: {rejected}");
     }
-    report(shop, input, took).await
+    let mut report = report(shop, input, took).await?;
+    if let Some(stuck) = stuck {
+        report.fail(format!("{stuck:#}"));
+    }
+    Ok(report)
 }
 
 async fn report(shop: &mut Shop, input: &Input, took: Duration) -> anyhow::Result<Report> {

@@ -11,7 +11,7 @@ use fanfare::fault::{Fault, FaultPlan, Life};
 use fanfare::memory::Broker;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::audit::{Audit, Found};
 use super::counters::Counted;
@@ -133,6 +133,11 @@ impl Shop {
         world.plan.stop();
         world.ground.redrive(&world.topology)?;
         self.quiet().await
+    }
+
+    /// Whether what comes twice is handled twice here.
+    pub(super) fn is_without_dedupe(&self) -> bool {
+        self.world.setup.no_dedupe
     }
 
     /// Its fault plan.
@@ -270,6 +275,8 @@ async fn quiet(world: &World) -> anyhow::Result<()> {
 async fn exactly_quiet(world: &World, broker: &Broker) -> anyhow::Result<()> {
     let store = world.deps().store;
     let queues = queues(&world.topology);
+    // What was left in the outbox, and since when it is that.
+    let mut unsent = (0, 0, Instant::now());
     loop {
         let seen = world.counters.seen();
         match timeout(PATIENCE, broker.quiet(&queues)).await {
@@ -278,7 +285,15 @@ async fn exactly_quiet(world: &World, broker: &Broker) -> anyhow::Result<()> {
             Err(_) => continue,
         }
         // The index of the embedded tables doesn't lag behind.
-        if store.outbox_status().await?.pending > 0 {
+        let pending = store.outbox_status().await?.pending;
+        if pending > 0 {
+            if (pending, seen) != (unsent.0, unsent.1) {
+                unsent = (pending, seen, Instant::now());
+            }
+            anyhow::ensure!(
+                unsent.2.elapsed() < PATIENCE,
+                "nothing has happened for {PATIENCE:?}, and still there are {pending} events in the outbox"
+            );
             tokio::time::sleep(OUTBOX_PAUSE).await;
             continue;
         }
