@@ -29,7 +29,7 @@ use progress::Progress;
 pub(crate) use counters::{Counted, Counters};
 pub use options::Options;
 pub use report::{ConsumerReport, EmailReport, Report};
-pub use shop::Shop;
+pub use shop::{Shop, Stuck};
 pub use world::{Setup, describe};
 
 /// The environment variable with a mail server's URL, to send mails there and not into a folder.
@@ -88,7 +88,7 @@ async fn run_orders(shop: &mut Shop, input: &mut Input) -> anyhow::Result<Report
         };
         let stuck = match calm.await {
             // What is doubled can leave something behind it that nobody can do any more.
-            Err(stuck) if shop.is_without_dedupe() => Some(stuck),
+            Err(stuck) if shop.is_without_dedupe() && stuck.is::<Stuck>() => Some(stuck),
             calm => calm.map(|()| None)?,
         };
         anyhow::Ok((refused, stuck))

@@ -281,7 +281,7 @@ async fn exactly_quiet(world: &World, broker: &Broker) -> anyhow::Result<()> {
         let seen = world.counters.seen();
         match timeout(PATIENCE, broker.quiet(&queues)).await {
             Ok(empty) => empty?,
-            Err(_) if world.counters.seen() == seen => anyhow::bail!(stuck(broker, &queues)?),
+            Err(_) if world.counters.seen() == seen => return Err(stuck(broker, &queues)?.into()),
             Err(_) => continue,
         }
         // The index of the embedded tables doesn't lag behind.
@@ -290,10 +290,9 @@ async fn exactly_quiet(world: &World, broker: &Broker) -> anyhow::Result<()> {
             if (pending, seen) != (unsent.0, unsent.1) {
                 unsent = (pending, seen, Instant::now());
             }
-            anyhow::ensure!(
-                unsent.2.elapsed() < PATIENCE,
-                "nothing has happened for {PATIENCE:?}, and still there are {pending} events in the outbox"
-            );
+            if unsent.2.elapsed() >= PATIENCE {
+                return Err(Stuck(format!("{pending} events in the outbox")).into());
+            }
             tokio::time::sleep(OUTBOX_PAUSE).await;
             continue;
         }
@@ -307,13 +306,18 @@ async fn exactly_quiet(world: &World, broker: &Broker) -> anyhow::Result<()> {
     }
 }
 
-fn stuck(broker: &Broker, queues: &[String]) -> anyhow::Result<String> {
-    let mut text = format!("nothing has happened for {PATIENCE:?}, and still there are");
+/// Something is left that nobody does.
+#[derive(Debug, thiserror::Error)]
+#[error("nothing has happened for {patience:?}, and still there are {0}", patience = PATIENCE)]
+pub struct Stuck(String);
+
+fn stuck(broker: &Broker, queues: &[String]) -> anyhow::Result<Stuck> {
+    let mut left = Vec::new();
     for queue in queues {
         let counts = broker.counts(queue)?;
         if counts.total() > 0 {
-            text.push_str(&format!(" {} messages in {queue},", counts.total()));
+            left.push(format!("{} messages in {queue}", counts.total()));
         }
     }
-    Ok(text.trim_end_matches(',').to_owned())
+    Ok(Stuck(left.join(", ")))
 }
