@@ -124,14 +124,11 @@ impl Run {
             let began = Instant::now();
             let parcels: Vec<_> = batch.iter().map(|(_, waiting)| &waiting.parcel).collect();
             let answer = target.send(&parcels).await;
+            let took = began.elapsed();
             if parcels.len() == 1 && answer.as_ref().is_err_and(|failed| failed.kind == Kind::TooLong) {
                 target.find_limit().await;
             }
-            Call {
-                batch,
-                answer,
-                took: began.elapsed(),
-            }
+            Call { batch, answer, took }
         }));
     }
 
