@@ -1,0 +1,1 @@
+//! Consumers and the relay as Lambda functions, behind event-source mappings.
