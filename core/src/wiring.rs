@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::panic::Location;
+use std::time::Duration;
 
 use crate::Destination;
 
@@ -185,6 +186,78 @@ pub enum WiringError {
         value: String,
         /// What is allowed.
         range: &'static str,
+    },
+    /// A setting outside what Lambda takes.
+    #[error("the function of `{consumer}` has a {setting} of {value}: Lambda takes {range}")]
+    FunctionOutOfRange {
+        /// The consumer.
+        consumer: String,
+        /// The setting.
+        setting: &'static str,
+        /// Its value.
+        value: String,
+        /// What is allowed.
+        range: &'static str,
+    },
+    /// A batch that Lambda only makes within a window.
+    #[error(
+        "the function of `{consumer}` has a batch of {batch} and a window of {} s: Lambda takes more than \
+         10 messages only with a window of 1 s or more, so set `.window(..)` or a batch of 10",
+        window.as_secs_f64()
+    )]
+    BatchWithoutWindow {
+        /// The consumer.
+        consumer: String,
+        /// The batch.
+        batch: usize,
+        /// The window.
+        window: Duration,
+    },
+    /// Messages that show again while their invocation may still be tried.
+    #[error(
+        "the function of `{consumer}` has a timeout of {} s and a window of {} s, so its messages must be \
+         hidden for 6 times the one and the other besides: set `.visibility_timeout(..)` to {} s or more, \
+         it is {} s",
+        timeout.as_secs_f64(),
+        window.as_secs_f64(),
+        needed.as_secs_f64(),
+        visibility_timeout.as_secs_f64()
+    )]
+    VisibilityTooShort {
+        /// The consumer.
+        consumer: String,
+        /// The queue's visibility timeout.
+        visibility_timeout: Duration,
+        /// The function's timeout.
+        timeout: Duration,
+        /// The mapping's window.
+        window: Duration,
+        /// The shortest visibility timeout that does.
+        needed: Duration,
+    },
+    /// Messages that would be dead letters without a try.
+    #[error("the function of `{consumer}` has 0 attempts: set 1 or more")]
+    NoAttempts {
+        /// The consumer.
+        consumer: String,
+    },
+    /// Messages of a FIFO queue that others, failing ahead of them, could drive to the dead letters.
+    #[error(
+        "the function of `{consumer}` takes {batch} messages at a time from a FIFO queue and tries each \
+         {attempts} times, and all are received whenever the first one fails: set `.max_receives(..)` to \
+         {needed} or more (it is {max_receives}), or a smaller batch, or fewer attempts"
+    )]
+    TooFewReceives {
+        /// The consumer.
+        consumer: String,
+        /// The queue's setting.
+        max_receives: u32,
+        /// The function's batch.
+        batch: usize,
+        /// The function's attempts.
+        attempts: u32,
+        /// The fewest receives that do.
+        needed: u32,
     },
 }
 

@@ -12,7 +12,7 @@ use tower::util::BoxCloneSyncService;
 use tower::{Layer, Service, ServiceExt};
 
 use crate::delivery::Declared;
-use crate::topology::QueueSettings;
+use crate::topology::{FunctionSettings, Hosting, QueueSettings};
 use crate::wiring::{Place, WiringError, check_topic};
 use crate::{Backoff, BoxError, Command, Destination, Event, Handler, Message, Outcome};
 
@@ -57,6 +57,7 @@ pub struct Router {
     pub(crate) registrations: Vec<Registration>,
     pub(crate) upcasts: Vec<Upcast>,
     pub(crate) queue: QueueSettings,
+    pub(crate) hosting: Hosting,
     pub(crate) problems: Vec<WiringError>,
     layers: Vec<AddLayer>,
     ignore_unknown: bool,
@@ -74,6 +75,7 @@ impl Router {
             registrations: Vec::new(),
             upcasts: Vec::new(),
             queue: QueueSettings::default(),
+            hosting: Hosting::default(),
             problems: Vec::new(),
             layers: Vec::new(),
             ignore_unknown: false,
@@ -263,6 +265,30 @@ impl Router {
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.queue.backoff = backoff;
         self
+    }
+
+    /// Has it run as a Lambda function, set up like this, rather than as a service on ECS. The handlers
+    /// are the same, and so is what they promise.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use fanfare::topology::FunctionSettings;
+    /// let function = FunctionSettings::default().timeout(Duration::from_secs(20));
+    /// let billing = fanfare::Router::new("billing")
+    ///     .visibility_timeout(Duration::from_secs(6 * 20))
+    ///     .function(function);
+    /// fanfare::App::new("shop").consumer(billing).topology()?;
+    /// # Ok::<(), fanfare::WiringErrors>(())
+    /// ```
+    #[must_use]
+    pub fn function(mut self, settings: FunctionSettings) -> Self {
+        self.hosting = Hosting::Function(settings);
+        self
+    }
+
+    /// Where it runs: as a service unless [`function`](Self::function) says otherwise.
+    pub fn hosting(&self) -> &Hosting {
+        &self.hosting
     }
 
     fn declared(&self, registration: &Registration) -> Declared {

@@ -17,7 +17,7 @@ use super::{BoxService, Registration, Router};
 use crate::delivery::{Context, Declared};
 use crate::outcome::What;
 use crate::port::BoxFuture;
-use crate::topology::QueueSettings;
+use crate::topology::{Hosting, QueueSettings};
 use crate::wiring::{WiringError, WiringErrors};
 use crate::{BoxError, DedupeKey, Failure, Message, Outcome, RetryPolicy, semconv, wire};
 
@@ -41,6 +41,7 @@ use crate::{BoxError, DedupeKey, Failure, Message, Outcome, RetryPolicy, semconv
 pub struct RouterService {
     consumer: Arc<str>,
     queue: QueueSettings,
+    hosting: Hosting,
     inner: BoxService,
 }
 
@@ -97,6 +98,7 @@ impl Router {
         Ok(RouterService {
             consumer: self.name,
             queue: self.queue,
+            hosting: self.hosting,
             inner,
         })
     }
@@ -178,6 +180,11 @@ impl RouterService {
     /// How its queue is set up.
     pub fn queue(&self) -> &QueueSettings {
         &self.queue
+    }
+
+    /// Where it runs, and how it is set up there.
+    pub fn hosting(&self) -> &Hosting {
+        &self.hosting
     }
 
     /// When to try again and when to give up, as its queue is set up.

@@ -1,13 +1,19 @@
 //! What an application consists of: topics, queues, and who publishes and takes what.
 
+mod derive;
+mod function;
+mod queue;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use self::derive::{consumer, unhandled};
+pub use self::function::{FunctionSettings, Hosting};
+pub use self::queue::QueueSettings;
 use crate::wiring::{WiringError, WiringErrors};
-use crate::{Backoff, Destination, Router, is_fifo};
+use crate::{Destination, Router, is_fifo};
 
 /// The whole of an application's wiring, derived from its [`App`](crate::App): what `dev` sets up,
 /// and what infrastructure is made from.
@@ -94,6 +100,8 @@ pub struct Consumer {
     pub fifo: bool,
     /// How its queue is set up.
     pub queue: QueueSettings,
+    /// Where it runs.
+    pub hosting: Hosting,
     /// The topics that it takes from, each with the filter policy that its handlers make.
     pub subscriptions: Vec<Subscription>,
     /// Its handlers.
@@ -180,82 +188,6 @@ pub struct Producer {
     pub sends: Vec<(String, Destination)>,
 }
 
-/// How a consumer's queue is set up.
-///
-/// ```
-/// let settings = fanfare::topology::QueueSettings::default();
-/// assert_eq!(settings.max_receives, 5);
-/// assert_eq!(settings.dead_letter_retention.as_secs(), 14 * 24 * 60 * 60);
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct QueueSettings {
-    /// How long it keeps a message; 4 days by default.
-    pub retention: Duration,
-    /// How long its dead-letter queue keeps one; 14 days, the most there is.
-    pub dead_letter_retention: Duration,
-    /// How long a received message is hidden; 30 s by default.
-    pub visibility_timeout: Duration,
-    /// How often a message is received before it becomes a dead letter; 5 by default.
-    pub max_receives: u32,
-    /// The pauses between tries. The host's, not the queue's.
-    #[serde(skip)]
-    pub backoff: Backoff,
-}
-
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-
-impl Default for QueueSettings {
-    fn default() -> Self {
-        Self {
-            retention: 4 * DAY,
-            dead_letter_retention: 14 * DAY,
-            visibility_timeout: Duration::from_secs(30),
-            max_receives: 5,
-            backoff: Backoff::default(),
-        }
-    }
-}
-
-impl QueueSettings {
-    fn check(&self, consumer: &str) -> Vec<WiringError> {
-        let within = |setting, fits: bool, value: String, range| {
-            let error = WiringError::OutOfRange {
-                consumer: consumer.to_owned(),
-                setting,
-                value,
-                range,
-            };
-            (!fits).then_some(error)
-        };
-        let minute = Duration::from_secs(60);
-        let seconds = |time: Duration| format!("{} s", time.as_secs());
-        [
-            within(
-                "retention",
-                (minute..=14 * DAY).contains(&self.retention),
-                seconds(self.retention),
-                "60 s to 14 days",
-            ),
-            within(
-                "visibility timeout",
-                self.visibility_timeout <= DAY / 2,
-                seconds(self.visibility_timeout),
-                "0 s to 12 h",
-            ),
-            within(
-                "max_receives",
-                (1..=1000).contains(&self.max_receives),
-                self.max_receives.to_string(),
-                "1 to 1000",
-            ),
-        ]
-        .into_iter()
-        .flatten()
-        .collect()
-    }
-}
-
 impl Topology {
     /// Derives it, unless there are problems, those that were found before among them.
     pub(crate) fn new(
@@ -303,91 +235,4 @@ impl Topology {
     pub fn consumer(&self, name: &str) -> Option<&Consumer> {
         self.consumers.iter().find(|consumer| consumer.name == name)
     }
-}
-
-fn consumer(router: &Router, problems: &mut Vec<WiringError>) -> Consumer {
-    problems.extend(router.check());
-    problems.extend(router.queue.check(router.name()));
-    let mut types: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for registration in &router.registrations {
-        if let Destination::Topic(topic) = &registration.from {
-            types.entry(topic).or_default().insert(registration.ty);
-        }
-    }
-    let (fifo, standard): (Vec<&str>, Vec<&str>) = types.keys().partition(|topic| is_fifo(topic));
-    if !fifo.is_empty() && !standard.is_empty() {
-        problems.push(WiringError::MixedFifo {
-            consumer: router.name().to_owned(),
-            fifo: fifo.iter().map(ToString::to_string).collect(),
-            standard: standard.iter().map(ToString::to_string).collect(),
-        });
-    }
-    for (topic, types) in types.iter().filter(|(_, types)| types.len() > 150) {
-        problems.push(WiringError::TooManyTypes {
-            consumer: router.name().to_owned(),
-            topic: topic.to_string(),
-            types: types.len(),
-        });
-    }
-    Consumer {
-        name: router.name().to_owned(),
-        fifo: !fifo.is_empty(),
-        queue: router.queue.clone(),
-        subscriptions: types
-            .iter()
-            .map(|(topic, types)| Subscription {
-                topic: topic.to_string(),
-                filter_policy: json!({ "type": types }),
-            })
-            .collect(),
-        handlers: router
-            .registrations
-            .iter()
-            .map(|registration| HandlerOf {
-                ty: registration.ty.to_owned(),
-                version: registration.version,
-                from: registration.from.clone(),
-                sends: registration
-                    .sends
-                    .iter()
-                    .map(|(ty, to)| (ty.to_string(), to.clone()))
-                    .collect(),
-            })
-            .collect(),
-    }
-}
-
-/// Commands that are sent to a consumer that doesn't handle them.
-fn unhandled(routers: &[Router], producers: &[Producer]) -> Vec<WiringError> {
-    let handles = |addressee: &str, ty: &str| {
-        routers
-            .iter()
-            .filter(|router| router.name() == addressee)
-            .flat_map(|router| &router.registrations)
-            .any(|registration| registration.ty == ty)
-    };
-    let by_handlers = routers.iter().flat_map(|router| {
-        let sends = router
-            .registrations
-            .iter()
-            .flat_map(|registration| &registration.sends);
-        sends.map(|(ty, to)| (router.name(), *ty, to))
-    });
-    let by_producers = producers.iter().flat_map(|producer| {
-        let sends = producer.sends.iter();
-        sends.map(|(ty, to)| (producer.name.as_str(), ty.as_str(), to))
-    });
-    by_handlers
-        .chain(by_producers)
-        .filter_map(|(by, ty, to)| match to {
-            Destination::Consumer(addressee) if !handles(addressee, ty) => {
-                Some(WiringError::CommandUnhandled {
-                    by: by.to_owned(),
-                    ty: ty.to_owned(),
-                    addressee: addressee.clone(),
-                })
-            }
-            _ => None,
-        })
-        .collect()
 }
