@@ -23,6 +23,7 @@ mod digest;
 mod dynamo;
 mod faults;
 mod local;
+pub mod mapping;
 mod messaging;
 mod query;
 mod request;

@@ -5,14 +5,14 @@ use md5::{Digest, Md5};
 use sha2::Sha256;
 
 /// MD5 of a body, in hexadecimal.
-pub(super) fn md5_of_body(body: &str) -> String {
+pub(crate) fn md5_of_body(body: &str) -> String {
     hexadecimal(&Md5::digest(body.as_bytes()))
 }
 
 /// MD5 of attributes, by AWS's algorithm ("Calculating the MD5 message digest for message
 /// attributes"): names in order; of each the length and bytes of name and type, a 1 for text or a 2
 /// for bytes, and length and bytes of the value. Nothing without attributes.
-pub(super) fn md5_of_attributes(attributes: &Attributes) -> Option<String> {
+pub(crate) fn md5_of_attributes(attributes: &Attributes) -> Option<String> {
     if attributes.is_empty() {
         return None;
     }

@@ -20,10 +20,11 @@ use crate::messaging::{ACCOUNT, REGION};
 use crate::request::Request;
 
 pub(crate) use self::attributes::Extra;
-pub(crate) use self::checksum::sha256;
+pub(crate) use self::checksum::{md5_of_attributes, md5_of_body, sha256};
 pub(crate) use self::message::Value;
 pub(crate) use self::moves::Move;
 pub(crate) use self::operation::Operation;
+pub(crate) use self::receive::{handle, system_attributes};
 
 /// SQS's refusal of one call too many: one of the ways it has of saying so.
 pub(crate) fn throttled(plan: &FaultPlan) -> Answer {

@@ -123,7 +123,11 @@ fn is_known(name: &str) -> bool {
     name == "All" || SYSTEM.contains(&name)
 }
 
-fn system_attributes(message: &ReceivedMessage, asked: &[String]) -> BTreeMap<&'static str, String> {
+/// A message's system attributes, those of them that are asked for.
+pub(crate) fn system_attributes(
+    message: &ReceivedMessage,
+    asked: &[String],
+) -> BTreeMap<&'static str, String> {
     if asked.is_empty() {
         return BTreeMap::new();
     }
@@ -185,7 +189,7 @@ fn check_attempt(queue: &str, attempt: &str) -> Result<(), Error> {
 }
 
 /// A receipt on the wire: the broker's, and which queue it is of.
-fn handle(queue: &str, receipt: Receipt) -> String {
+pub(crate) fn handle(queue: &str, receipt: Receipt) -> String {
     format!("{receipt}{:08x}", mark(queue))
 }
 

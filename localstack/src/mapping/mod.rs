@@ -1,0 +1,14 @@
+//! Event-source mappings inside the process: what Lambda's own pollers do between a source and a
+//! function, JSON in and JSON out, with Lambda's rules for what is done and what comes again.
+
+mod batch;
+mod error;
+mod queue;
+mod record;
+mod reply;
+
+pub use self::error::MappingError;
+pub use self::queue::QueueMapping;
+
+/// The most bytes of an event: Lambda's limit for a payload.
+const EVENT_BYTES: usize = 6 * 1024 * 1024;
