@@ -204,10 +204,15 @@ fn change(before: &Head, after: &Head, taken: usize) -> Change {
     for position in 0..taken {
         change.remove(format!("{pending}[{position}]"));
     }
+    let size = format!("size({pending})");
     if after.pending.is_empty() {
         // Else an event appended meanwhile would be left behind in a head that no sweep finds.
-        let size = format!("size({pending})");
         change.only_if_equal(&size, number(taken));
+    } else if taken > 0 {
+        // Else a head that others have emptied, and to which the same events were appended once more,
+        // would stay in the index with nothing left in it.
+        let taken = change.value(number(taken));
+        change.only_if(format!("{size} > {taken}"));
     }
     if taken == 0 {
         let attempts = change.at(ATTEMPTS);

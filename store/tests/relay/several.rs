@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use tokio::time::sleep;
 
 use crate::commit;
+use crate::fast::beside;
 use crate::topics::Answer;
-use crate::world::{Memo, Note, World, posting};
+use crate::world::{Memo, Note, TABLE, World, posting};
 
 #[tokio::test(start_paused = true)]
 async fn three_relays_lose_nothing_and_keep_each_keys_order() {
@@ -151,4 +153,36 @@ async fn a_failure_written_down_late_does_not_put_a_published_event_back() {
     drained.unwrap();
     assert_eq!(world.topics.data(), ["1"]);
     world.assert_all_arrived().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_that_gets_the_same_events_again_is_not_left_empty_in_the_index() {
+    let world = World::new().await;
+    let store = world.store();
+    let slow = store.relay(world.topics.clone());
+    let mut transaction = store.outbox("test").transaction();
+    for number in 1..=11 {
+        transaction = transaction.emit(&posting("a", number));
+    }
+    transaction.commit().await.unwrap();
+    world.topics.answer(|_| Answer::Late(Duration::from_millis(100)));
+    beside!(slow, {
+        // Ten are under way together. Meanwhile another relay takes all eleven, and a commit that isn't
+        // deduplicated appends the first ten again.
+        sleep(Duration::from_millis(950)).await;
+        let records = world.records().await;
+        let (pk, sk) = records.keys().find(|(_, sk)| sk == "head").unwrap();
+        let key = |name: &str| AttributeValue::S(name.to_owned());
+        let update = world.client().update_item().table_name(TABLE);
+        update
+            .key("pk", key(pk))
+            .key("sk", key(sk))
+            .update_expression("REMOVE pending[10] SET seq = seq + :ten")
+            .expression_attribute_values(":ten", AttributeValue::N("10".into()))
+            .send()
+            .await
+            .unwrap();
+        sleep(Duration::from_secs(60)).await;
+    });
+    assert_eq!(store.outbox_status().await.unwrap().pending, 0);
 }
