@@ -13,6 +13,8 @@ use super::{
 
 /// The sort key of a head.
 pub(crate) const SORT: &str = "head";
+/// What the partition key begins with.
+pub(crate) const PARTITION: &str = "key#";
 /// What the sort key of a published event begins with.
 pub(crate) const PUBLISHED: &str = "seq#";
 /// How many events of this key were ever appended (N).
@@ -95,6 +97,11 @@ impl Head {
     pub(crate) fn sequence_of(&self, index: usize) -> u64 {
         (self.sequence + index as u64 + 1).saturating_sub(self.pending.len() as u64)
     }
+}
+
+/// How many events of its key the image of a head has seen.
+pub(crate) fn sequence_in(image: &Item) -> Option<u64> {
+    Reader::new(image).optional_number(SEQUENCE).ok()?
 }
 
 impl Waiting {

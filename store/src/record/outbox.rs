@@ -10,6 +10,8 @@ use super::{DUE, EXPIRES_AT, Item, Key, Millis, Reader, RecordError, SHARD, Seco
 
 /// The sort key.
 pub(crate) const SORT: &str = "commit";
+/// What the partition key begins with.
+pub(crate) const PARTITION: &str = "outbox#";
 /// The commit's id (S).
 pub(crate) const COMMIT: &str = "commit";
 /// The events (L of M).
@@ -217,7 +219,7 @@ pub(crate) fn key(commit: &str, part: usize) -> Key {
 }
 
 fn part(pk: &str, commit: &str) -> Option<usize> {
-    let rest = pk.strip_prefix("outbox#")?.strip_prefix(commit)?;
+    let rest = pk.strip_prefix(PARTITION)?.strip_prefix(commit)?;
     match rest.strip_prefix('#') {
         Some(part) => part.parse().ok(),
         None => rest.is_empty().then_some(0),

@@ -9,6 +9,7 @@ mod park;
 mod republish;
 mod run;
 mod status;
+mod stream;
 mod sweep;
 mod table;
 mod unordered;
@@ -24,6 +25,7 @@ use std::time::Duration;
 use fanfare::Backoff;
 use fanfare::port::Publish;
 use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::time::Instant;
 
 use crate::Store;
 use crate::store::Shared;
@@ -33,6 +35,7 @@ pub use self::error::RelayError;
 pub use self::park::{Parked, ParkedEvent};
 use self::run::Context;
 pub use self::status::Status;
+pub use self::stream::{StreamChange, StreamError, StreamRecord};
 use self::table::Table;
 
 /// Records that wait for the relay in memory. What is committed beyond that, the sweep finds.
@@ -254,6 +257,54 @@ impl Relay {
         };
         let ((), result) = futures_util::future::join(work, Box::pin(watch)).await;
         result
+    }
+
+    /// Publishes what a batch of records of the table's stream tells of, and gives one result for each
+    /// of them, in their order. For a function behind DynamoDB Streams: `fanfare-lambda` calls it. The
+    /// table needs a stream that shows new images ([`table`](crate::table)).
+    ///
+    /// Only records of the outbox with something pending lead to a call; all others (the inbox, leases,
+    /// what a relay wrote down, everything removed, by expiry too) are done at once. What a record tells of is
+    /// read strongly consistently first, up to a hundred in a call, so that a batch that is shown again
+    /// publishes only what is still pending, and what a sweep or the relay in the committing process has
+    /// published is left alone. Where it is that one's turn, it is waited for: it is published here when
+    /// it is still pending after some five seconds. The events of a key come from its own record, in its
+    /// own order, whatever order the stream has.
+    ///
+    /// An error says that the record is to be shown again: its event was not confirmed (that is written
+    /// down, and a sweep takes it up too), or the deadline came. Nothing new is begun shortly before the
+    /// deadline, what still runs then is dropped, and the call returns. What is parked is no error: it
+    /// waits for somebody, and holds up nothing else. A stream forgets after a day, and a function's
+    /// mapping may give up earlier: the sweep of any relay finds what was left.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use fanfare::{Clock, Outgoing, fault::Life, port::{BoxFuture, Publish, PublishError}};
+    /// # use fanfare_local::Dynamo;
+    /// # use fanfare_store::{Store, StreamRecord};
+    /// # use tokio::time::Instant;
+    /// # struct Topics;
+    /// # impl Publish for Topics {
+    /// #     fn publish(&self, all: Vec<Outgoing>) -> BoxFuture<'_, Vec<Result<(), PublishError>>> {
+    /// #         Box::pin(async move { all.iter().map(|_| Ok(())).collect() })
+    /// #     }
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> anyhow::Result<()> {
+    /// # let client = Dynamo::memory(Clock::system())?.client(&Life::default());
+    /// # let batch: Vec<StreamRecord> = Vec::new();
+    /// let relay = Store::new(client, "shop").relay(Topics);
+    /// let results = relay.stream(&batch, Instant::now() + Duration::from_secs(20)).await;
+    /// let checkpoint = results.iter().position(Result::is_err);
+    /// # assert_eq!(checkpoint, None);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Dropping the future is as dropping that of [`run`](Self::run).
+    pub async fn stream(&self, records: &[StreamRecord], deadline: Instant) -> Vec<Result<(), StreamError>> {
+        let context = self.context();
+        Box::pin(stream::relay(&context, &*self.publish, records, deadline)).await
     }
 
     /// Publishes again everything that is still marked as published, and says how many events that

@@ -15,6 +15,17 @@ use crate::wake::GRACE;
 /// transaction: so many are published again when the relay is killed in between.
 const RUN: usize = 10;
 
+/// What became of a head.
+#[derive(Debug)]
+enum Confirmed {
+    /// It is this now, and there may be more to do.
+    Goes(Head),
+    /// It is this now, and waits.
+    Waits(Head),
+    /// It is gone, can't be read or written, or others change it all the time.
+    Unknown,
+}
+
 /// What publishing the first events of a head came to.
 #[derive(Debug)]
 struct Attempt {
@@ -29,7 +40,7 @@ pub(super) async fn relay(context: &Context<'_>, key: &Key) {
     match context.table().get(key).await {
         Ok(Some(item)) => {
             if let Some(head) = read(&item) {
-                relay_head(context, head).await;
+                drop(relay_head(context, head).await);
             }
         }
         Ok(None) => {}
@@ -40,16 +51,18 @@ pub(super) async fn relay(context: &Context<'_>, key: &Key) {
     }
 }
 
-/// As [`relay`], for a head that was just read.
-pub(super) async fn relay_head(context: &Context<'_>, mut head: Head) {
+/// As [`relay`], for a head that was just read. Gives it as it is then, if that is known.
+pub(super) async fn relay_head(context: &Context<'_>, mut head: Head) -> Option<Head> {
     while !context.is_stopping() && is_ready(&head, context.now()) {
         let attempt = publish(context, &head).await;
         warn(&head, &attempt);
         match confirm(context, head, attempt).await {
-            Some(left) => head = left,
-            None => return,
+            Confirmed::Goes(left) => head = left,
+            Confirmed::Waits(left) => return Some(left),
+            Confirmed::Unknown => return None,
         }
     }
+    Some(head)
 }
 
 /// Whether its first event may be published now.
@@ -92,8 +105,7 @@ async fn publish(context: &Context<'_>, head: &Head) -> Attempt {
 }
 
 /// Takes what was published from the head and writes down why the next one was not, in one write.
-/// Gives what is left of it, if there is more to do.
-async fn confirm(context: &Context<'_>, mut head: Head, mut attempt: Attempt) -> Option<Head> {
+async fn confirm(context: &Context<'_>, mut head: Head, mut attempt: Attempt) -> Confirmed {
     let (mut failures, mut differences) = (0, 0);
     loop {
         let after = after(context, &head, &attempt);
@@ -110,13 +122,18 @@ async fn confirm(context: &Context<'_>, mut head: Head, mut attempt: Attempt) ->
                 if attempt.published > 0 || attempt.failed.as_ref().is_some_and(Tried::ends) {
                     context.progress.fetch_add(1, Ordering::Relaxed);
                 }
-                return Some(after).filter(|_| attempt.failed.is_none());
+                return match attempt.failed {
+                    None => Confirmed::Goes(after),
+                    Some(_) => Confirmed::Waits(after),
+                };
             }
             Ok(Written::Differs(item)) => {
-                let now = read(&item?)?;
+                let Some(now) = item.as_ref().and_then(read) else {
+                    return Confirmed::Unknown;
+                };
                 differences += 1;
                 if differences == DIFFERS_TRIES {
-                    return None;
+                    return Confirmed::Unknown;
                 }
                 // Appended to, or another relay was here: what that one took is not ours to take.
                 let taken = now.sequence_of(0).saturating_sub(head.sequence_of(0));
@@ -127,7 +144,7 @@ async fn confirm(context: &Context<'_>, mut head: Head, mut attempt: Attempt) ->
                 }
                 attempt.published = attempt.published.saturating_sub(taken).min(now.pending.len());
                 if attempt.published == 0 && attempt.failed.is_none() {
-                    return Some(now);
+                    return Confirmed::Goes(now);
                 }
                 head = now;
             }
@@ -136,7 +153,7 @@ async fn confirm(context: &Context<'_>, mut head: Head, mut attempt: Attempt) ->
                 if failures == CONFIRM_TRIES {
                     tracing::warn!(record = %head.pk, error = &error as &dyn std::error::Error,
                         "published and not written down: it will be published again");
-                    return None;
+                    return Confirmed::Unknown;
                 }
                 tokio::time::sleep(CONFIRM_PAUSES.delay(failures)).await;
             }

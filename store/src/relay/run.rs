@@ -87,6 +87,11 @@ impl<'a> Context<'a> {
         self.stopping.load(Ordering::Relaxed)
     }
 
+    /// From now on nothing new is begun.
+    pub(super) fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
     /// Claims the record with this partition key, unless it is claimed.
     pub(super) fn claim(&self, pk: &str) -> Option<Claim> {
         let mut under_way = lock(&self.under_way);
@@ -178,7 +183,7 @@ pub(super) async fn run(
             tasks.woken(fresh);
         }
     }
-    context.stopping.store(true, Ordering::Relaxed);
+    context.stop();
     let finish = async {
         while !tasks.running.is_empty() {
             tokio::select! {
@@ -259,8 +264,8 @@ impl<'a> Tasks<'a> {
         self.running.push(Box::pin(async move {
             let pk = claim.pk.clone();
             match found {
-                Found::Unordered(record) => unordered::relay(context, record).await,
-                Found::Ordered(head) => ordered::relay_head(context, head).await,
+                Found::Unordered(record) => drop(unordered::relay(context, record).await),
+                Found::Ordered(head) => drop(ordered::relay_head(context, head).await),
             }
             drop(claim);
             (pk, source)

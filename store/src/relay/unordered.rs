@@ -56,8 +56,9 @@ struct Attempt {
     tried: Tried,
 }
 
-/// Publishes what is pending in this record, and writes down what came of it.
-pub(super) async fn relay(context: &Context<'_>, record: OutboxRecord) {
+/// Publishes what is pending in this record, and writes down what came of it. Gives the record as it is
+/// then, if that is known.
+pub(super) async fn relay(context: &Context<'_>, record: OutboxRecord) -> Option<OutboxRecord> {
     let replies: Vec<_> = record
         .events
         .iter()
@@ -76,11 +77,15 @@ pub(super) async fn relay(context: &Context<'_>, record: OutboxRecord) {
     for attempt in &attempts {
         warn(&record, attempt);
     }
-    confirm(context, record, &attempts).await;
+    confirm(context, record, &attempts).await
 }
 
 /// Writes it down in one write; over what others have written meanwhile, if they have.
-async fn confirm(context: &Context<'_>, mut record: OutboxRecord, attempts: &[Attempt]) {
+async fn confirm(
+    context: &Context<'_>,
+    mut record: OutboxRecord,
+    attempts: &[Attempt],
+) -> Option<OutboxRecord> {
     let key = record.key();
     let (mut failures, mut differences) = (0, 0);
     while let Some(after) = after(context, &record, attempts) {
@@ -89,13 +94,13 @@ async fn confirm(context: &Context<'_>, mut record: OutboxRecord, attempts: &[At
                 if attempts.iter().any(|attempt| attempt.tried.ends()) {
                     context.progress.fetch_add(1, Ordering::Relaxed);
                 }
-                return;
+                return Some(after);
             }
             Ok(Written::Differs(item)) => {
                 differences += 1;
                 match read_again(item) {
                     Some(now) if differences < DIFFERS_TRIES => record = now,
-                    _ => return,
+                    _ => return None,
                 }
             }
             Err(error) => {
@@ -103,12 +108,13 @@ async fn confirm(context: &Context<'_>, mut record: OutboxRecord, attempts: &[At
                 if failures == CONFIRM_TRIES {
                     tracing::warn!(record = %key.pk, error = &error as &dyn std::error::Error,
                         "published and not written down: it will be published again");
-                    return;
+                    return None;
                 }
                 tokio::time::sleep(CONFIRM_PAUSES.delay(failures)).await;
             }
         }
     }
+    Some(record)
 }
 
 fn read_again(item: Option<Item>) -> Option<OutboxRecord> {
