@@ -1,5 +1,5 @@
-//! What the contract wants from the outside: somewhere to publish to, a queue to take from, and a
-//! look into the inbox. A transport implements these; a handler never sees them.
+//! What the contract wants from the outside: somewhere to publish to, a queue to take from, a look
+//! into the inbox, and a count of tries. A transport implements these; a handler never sees them.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -297,4 +297,44 @@ pub trait Completed: Send + Sync + 'static {
     /// Whether the inbox holds a completed record under this key. Bounded in time by whoever
     /// implements it; an error makes the host try the message again.
     fn completed<'a>(&'a self, key: &'a DedupeKey) -> BoxFuture<'a, Result<bool, BoxError>>;
+}
+
+/// Counts the failed tries of a message that its receives can't count.
+///
+/// Behind Lambda's event-source mapping a FIFO group is received as a whole: those behind a head that
+/// fails are received, and counted by the queue, with each of its tries, without having been tried. A
+/// [`BatchHost`](crate::host::BatchHost) asks this port once for each failed try, and for nothing else.
+///
+/// ```
+/// use std::collections::BTreeMap;
+/// use std::sync::Mutex;
+/// use fanfare::port::{BoxFuture, Tries};
+/// use fanfare::{BoxError, DedupeKey};
+///
+/// #[derive(Default)]
+/// struct Counter(Mutex<BTreeMap<DedupeKey, u32>>);
+///
+/// impl Tries for Counter {
+///     fn failed<'a>(&'a self, key: &'a DedupeKey) -> BoxFuture<'a, Result<u32, BoxError>> {
+///         Box::pin(async move {
+///             let mut counts = self.0.lock().map_err(|_| "poisoned")?;
+///             let count = counts.entry(key.clone()).or_default();
+///             *count += 1;
+///             Ok(*count)
+///         })
+///     }
+/// }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), BoxError> {
+/// let (counter, key) = (Counter::default(), DedupeKey::new("ledger", "/checkout", "17"));
+/// assert_eq!(counter.failed(&key).await?, 1);
+/// assert_eq!(counter.failed(&key).await?, 2);
+/// # Ok(())
+/// # }
+/// ```
+pub trait Tries: Send + Sync + 'static {
+    /// Counts one more failed try of this handling, and says how many there were with it. Bounded in
+    /// time by whoever implements it. After an error it may have been counted all the same; the
+    /// message is tried again then, as if it weren't the last time.
+    fn failed<'a>(&'a self, key: &'a DedupeKey) -> BoxFuture<'a, Result<u32, BoxError>>;
 }

@@ -4,18 +4,19 @@ use std::time::Duration;
 
 use tokio::task::{Id, JoinError};
 use tokio::time::Instant;
-use tower::{Service, ServiceExt};
+use tower::Service;
 
-use super::job::{Action, Job, Slot, State};
+use super::attempt::{call, facts, tell};
+use super::job::{Action, Slot, State};
+use super::judge::{Judge, Judged};
 use super::run::Run;
-use super::{Judge, Mutation, Settled};
-use crate::outcome::What;
+use super::{Mutation, Settled};
 use crate::port::Queue;
 use crate::{BoxError, Failure, Lost, Message, Outcome, Verdict};
 
 /// How a handler's task ended.
 pub(super) enum End {
-    Done(Outcome, Verdict),
+    Done(Judged),
     /// The hold was lost before the service was ready.
     NotStarted,
 }
@@ -68,7 +69,7 @@ where
         };
         job.lose = None;
         let (outcome, verdict) = match ended {
-            Ok((_, End::Done(outcome, verdict))) => (outcome, verdict),
+            Ok((_, End::Done(judged))) => (judged.outcome, judged.verdict),
             Ok((_, End::NotStarted)) => return self.lost(slot),
             // Aborted at the end of the drain time.
             Err(error) if error.is_cancelled() && job.lost => return self.gone(slot),
@@ -76,29 +77,22 @@ where
             // A layer panicked outside of the router.
             Err(error) => {
                 let outcome = Outcome::failed(None, Failure::retry(error));
-                let mut message = job.message.clone();
+                let mut message = facts(&job.message);
                 message.receive_count = job.attempt();
                 let verdict = outcome.verdict(&message, &self.host.judge.policy, self.host.judge.clock.now());
                 (outcome, verdict)
             }
         };
         job.outcome = outcome.name();
-        let now = self.host.judge.clock.now();
-        let age = now.duration_since(job.message.sent_at).unwrap_or_default();
-        let (failed, took) = (outcome.is_failure(), job.started.elapsed());
-        self.meters.tried(job.outcome, failed, took, age, job.attempt());
-        if let Some(observe) = &self.host.observe {
-            let consumer = &*self.host.consumer;
-            let (message, attempt) = (&job.message, job.attempt());
-            observe(&Settled {
-                consumer,
-                message,
-                attempt,
-                outcome: &outcome,
-                verdict: &verdict,
-            });
-        }
-        log(&self.host.consumer, job, &outcome, &verdict);
+        let settled = Settled {
+            consumer: &self.host.consumer,
+            message: &job.message,
+            attempt: job.attempt(),
+            outcome: &outcome,
+            verdict: &verdict,
+        };
+        let (took, now) = (job.started.elapsed(), self.host.judge.clock.now());
+        tell(&settled, took, now, &mut self.meters, self.host.observe.as_ref());
         self.decided(slot, verdict);
     }
 
@@ -128,46 +122,14 @@ where
 }
 
 /// Runs the service for one message, once it is ready, and decides what is to become of it.
-async fn handle<S>(judge: Judge, mut service: S, message: Message) -> End
+async fn handle<S>(judge: Judge, service: S, message: Message) -> End
 where
     S: Service<Message, Response = Outcome>,
     S::Error: Into<BoxError>,
 {
-    let lost = message.lost.clone();
-    let mut facts = Message::new("");
-    facts.id.clone_from(&message.id);
-    facts.receive_count = message.receive_count;
-    facts.sent_at = message.sent_at;
-    let ready: Result<(), BoxError> = tokio::select! {
-        biased;
-        () = lost.lost() => return End::NotStarted,
-        ready = service.ready() => ready.map(|_| ()).map_err(Into::into),
-    };
-    let outcome = match ready {
-        Ok(()) => service.call(message).await.map_err(Into::into),
-        Err(error) => Err(error),
-    };
-    let outcome = outcome.unwrap_or_else(|error| Outcome::failed(None, error));
-    let (outcome, verdict) = judge.settle(outcome, &facts).await;
-    End::Done(outcome, verdict)
-}
-
-fn log<R>(consumer: &str, job: &Job<R>, outcome: &Outcome, verdict: &Verdict) {
-    let (message, attempt, what) = (&job.message.id, job.attempt(), outcome.name());
-    match &outcome.what {
-        What::Applied | What::Duplicate | What::Ignored => {
-            tracing::debug!(consumer, message, attempt, outcome = what, "handled");
-        }
-        // What failed, but not why: a reason may quote the payload.
-        _ => {
-            let then = match verdict {
-                Verdict::Delete => "delete",
-                Verdict::Retry { .. } => "retry",
-                Verdict::Hold { .. } => "hold",
-                Verdict::DeadLetter { .. } => "dead letter",
-            };
-            tracing::warn!(consumer, message, attempt, outcome = what, then, "not handled");
-            tracing::debug!(message, reason = outcome.reason(), "why");
-        }
+    let facts = facts(&message);
+    match call(service, message).await {
+        Some(outcome) => End::Done(judge.settle(outcome, facts).await),
+        None => End::NotStarted,
     }
 }

@@ -1,11 +1,15 @@
-//! Serving a consumer from a queue: the one loop for all hosts, in process and on SQS.
+//! Serving a consumer from a queue, in process, on SQS and on Lambda.
 //!
-//! [`Host`] takes messages from any [`Queue`], calls the service and settles what it did.
+//! [`Host`] takes messages from any [`Queue`], calls the service and settles what it did. [`BatchHost`]
+//! is given messages in batches, as Lambda is, and says which are to come again.
 
+mod attempt;
+mod batch;
 mod calls;
 mod handling;
 mod heartbeat;
 mod job;
+mod judge;
 mod lane;
 mod measure;
 mod mutation;
@@ -20,6 +24,8 @@ use std::time::Duration;
 
 use tower::Service;
 
+pub use self::batch::{BatchHost, Handed};
+use self::judge::Judge;
 #[cfg(feature = "mutations")]
 pub use self::mutation::Mutation;
 #[cfg(not(feature = "mutations"))]
@@ -28,17 +34,18 @@ pub use self::pulse::Pulse;
 use self::run::Run;
 use crate::port::{Completed, Queue};
 use crate::topology::QueueSettings;
-use crate::{BoxError, Clock, Message, Outcome, RetryPolicy, RouterService, Verdict, settle};
+use crate::{BoxError, Clock, Message, Outcome, RetryPolicy, RouterService, Verdict};
 
 /// What became of one try of one message, for metrics and tests.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Settled<'a> {
     /// The consumer.
     pub consumer: &'a str,
     /// The message.
     pub message: &'a Message,
-    /// Which try it was, counted from 1: its receives, and the tries in place.
+    /// Which try it was, counted from 1: its receives, and the tries in place. A failed one of a FIFO
+    /// queue on Lambda: how many of its own tries have failed.
     pub attempt: u32,
     /// What happened.
     pub outcome: &'a Outcome,
@@ -115,27 +122,6 @@ pub struct Host<Q> {
     mutations: Vec<Mutation>,
 }
 
-/// What the verdict on a message depends on, besides its outcome.
-#[derive(Clone)]
-struct Judge {
-    policy: RetryPolicy,
-    completed: Option<Arc<dyn Completed>>,
-    clock: Clock,
-}
-
-impl Judge {
-    async fn settle(&self, outcome: Outcome, message: &Message) -> (Outcome, Verdict) {
-        settle(
-            outcome,
-            message,
-            &self.policy,
-            self.completed.as_deref(),
-            &self.clock,
-        )
-        .await
-    }
-}
-
 impl<Q: Queue> Host<Q> {
     /// A host for this consumer on this queue.
     pub fn new(queue: Q, consumer: impl Into<Arc<str>>) -> Self {
@@ -147,11 +133,7 @@ impl<Q: Queue> Host<Q> {
             visibility_timeout: QueueSettings::default().visibility_timeout,
             poll: Duration::from_secs(20),
             drain: Duration::from_secs(24),
-            judge: Judge {
-                policy: RetryPolicy::default(),
-                completed: None,
-                clock: Clock::system(),
-            },
+            judge: Judge::new(RetryPolicy::default()),
             observe: None,
             pulse: None,
             mutations: Vec::new(),

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 use tower::Service;
 
 use super::Mutation;
+use super::attempt::tell_no_room;
 use super::calls;
 use super::job::{Action, Slot, State};
 use super::run::Run;
@@ -138,20 +139,12 @@ where
             true => Duration::ZERO,
             false => policy.backoff.delay(job.attempt()),
         };
-        let reason = match (&job.action, job.outcome) {
-            // These quote what they can't read.
-            (_, "malformed" | "undecodable") | (None, _) => job.outcome,
-            (Some(Action::DeadLetter(reason)), _) => reason,
-            (Some(_), _) => "",
+        let reason = match &job.action {
+            Some(Action::DeadLetter(reason)) => reason,
+            _ => job.outcome,
         };
-        tracing::warn!(
-            consumer = %self.host.consumer,
-            message = job.message.id,
-            attempts = job.attempt(),
-            reason,
-            last,
-            "no room for the reason: the message is left to the queue's own move to its dead letters"
-        );
+        let (message, attempts) = (&job.message.id, job.attempt());
+        tell_no_room(&self.host.consumer, message, attempts, job.outcome, reason, last);
         job.state = State::Running;
         job.action = None;
         self.leave(slot, Action::Release(after));
