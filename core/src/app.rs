@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::panic::Location;
+use std::time::Duration;
 
-use crate::topology::{Producer as ProducerOf, Topology};
+use crate::topology::{DEDUPE_WINDOW, Encryption, Producer as ProducerOf, Topology};
 use crate::wiring::{Place, WiringError, WiringErrors, check_name, check_topic};
 use crate::{Command, Destination, Event, Router, RouterService};
 
@@ -34,6 +35,9 @@ pub struct App {
     at: Place,
     routers: Vec<Router>,
     producers: Vec<Producer>,
+    attributes: Vec<String>,
+    encryption: Encryption,
+    dedupe_window: Duration,
 }
 
 /// A part of an application that publishes without consuming, such as an HTTP API.
@@ -96,6 +100,9 @@ impl App {
             at: Location::caller(),
             routers: Vec::new(),
             producers: Vec::new(),
+            attributes: Vec::new(),
+            encryption: Encryption::default(),
+            dedupe_window: DEDUPE_WINDOW,
         }
     }
 
@@ -115,6 +122,36 @@ impl App {
     #[must_use]
     pub fn producer(mut self, producer: Producer) -> Self {
         self.producers.push(producer);
+        self
+    }
+
+    /// Says that every message also has this attribute of the application's own, which its publisher
+    /// sets: so that it counts against the ten that a message may have.
+    ///
+    /// ```
+    /// let topology = fanfare::App::new("shop").attribute("team").topology()?;
+    /// assert_eq!(topology.attributes, ["type", "version", "source", "key", "team"]);
+    /// # Ok::<(), fanfare::WiringErrors>(())
+    /// ```
+    #[must_use]
+    pub fn attribute(mut self, name: impl Into<String>) -> Self {
+        self.attributes.push(name.into());
+        self
+    }
+
+    /// Has topics and queues encrypted by this key of the account's own in KMS (its id, ARN or alias),
+    /// rather than queues by SQS's own keys.
+    #[must_use]
+    pub fn encryption_key(mut self, key: impl Into<String>) -> Self {
+        self.encryption = Encryption::Key(key.into());
+        self
+    }
+
+    /// Says how long the store remembers what was handled, if it isn't 30 days: it must be longer than any
+    /// queue and its dead-letter queue together keep a message.
+    #[must_use]
+    pub fn dedupe_window(mut self, window: Duration) -> Self {
+        self.dedupe_window = window;
         self
     }
 
@@ -144,7 +181,11 @@ impl App {
                 sends: producer.sends.clone(),
             })
             .collect();
-        Topology::new(&self.name, &self.routers, producers, self.check_names())
+        let mut topology = Topology::new(&self.name, &self.routers, producers, self.check_names())?;
+        topology.attributes.extend(self.attributes.iter().cloned());
+        topology.encryption = self.encryption.clone();
+        topology.dedupe_window = self.dedupe_window;
+        Ok(topology)
     }
 
     /// A service for each consumer, for a host to serve.

@@ -60,4 +60,4 @@ pub use outgoing::{Destination, Draft, EncodeError, Outgoing};
 pub use router::{Router, RouterService};
 pub use settle::settle;
 pub use topology::Topology;
-pub use wiring::{Place, WiringError, WiringErrors};
+pub use wiring::{Place, WiringError, WiringErrors, WiringWarning};

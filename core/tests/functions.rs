@@ -47,7 +47,7 @@ fn a_consumer_is_a_service_unless_its_router_says_function() {
         .consumer(Router::new("email"))
         .consumer(standard(settings().memory_mb(512).maximum_concurrency(2)));
     let topology = app.topology().unwrap();
-    assert_eq!(topology.consumers[0].hosting, Hosting::Service);
+    assert_eq!(topology.consumers[0].hosting, Hosting::default());
     let Hosting::Function(function) = &topology.consumers[1].hosting else {
         panic!("{topology:?}");
     };
@@ -65,14 +65,14 @@ fn the_topology_as_json_says_where_each_consumer_runs() {
         .consumer(Router::new("email"))
         .consumer(standard(settings()));
     let json = serde_json::to_value(app.topology().unwrap()).unwrap();
-    assert_eq!(json["consumers"][0]["hosting"], "service");
+    assert_eq!(json["consumers"][0]["hosting"]["service"]["cpu"], 256);
     assert_eq!(json["consumers"][1]["hosting"]["function"]["batch"], 10);
 }
 
 #[test]
 fn settings_are_taken_up_to_lambdas_limits_and_refused_one_past_them() {
     for fits in [
-        standard(settings().timeout(SECOND)),
+        standard(settings().timeout(3 * SECOND)),
         standard(settings().timeout(900 * SECOND)),
         standard(settings().memory_mb(128)),
         standard(settings().memory_mb(10_240)),
@@ -91,8 +91,8 @@ fn settings_are_taken_up_to_lambdas_limits_and_refused_one_past_them() {
             "timeout of 0.999 s: Lambda takes 1 to 900 whole seconds",
         ),
         (
-            settings().timeout(Duration::from_millis(1500)),
-            "timeout of 1.5 s: Lambda takes 1 to 900 whole seconds",
+            settings().timeout(Duration::from_millis(4500)),
+            "timeout of 4.5 s: Lambda takes 1 to 900 whole seconds",
         ),
         (
             settings().timeout(901 * SECOND),
@@ -144,6 +144,18 @@ fn settings_are_taken_up_to_lambdas_limits_and_refused_one_past_them() {
             [format!("the function of `ledger` has a {text}")]
         );
     }
+}
+
+#[test]
+fn a_function_has_time_to_start_something() {
+    assert_eq!(mistakes(standard(settings().timeout(3 * SECOND))), [""; 0]);
+    assert_eq!(
+        mistakes(standard(settings().timeout(2 * SECOND))),
+        [
+            "the function of `billing` has a timeout of 2 s, and nothing is started in the last 2 s of an \
+             invocation, which it takes to settle and to answer: set 3 s or more"
+        ]
+    );
 }
 
 #[test]

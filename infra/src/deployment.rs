@@ -256,8 +256,10 @@ impl Deployment {
 
     async fn make_topics(&self, survey: &Survey, log: &mut Log<impl FnMut(&Step)>) -> Result<(), InfraError> {
         for (topic, state) in self.wanted.topics.iter().zip(&survey.topics) {
-            if let State::Missing = state {
-                self.sns_topics.make(topic).await?;
+            match state {
+                State::Missing => self.sns_topics.make(topic).await?,
+                State::There => {}
+                State::Differs((), differences) => self.sns_topics.set(topic, differences).await?,
             }
             log.add(topic.resource.clone(), state.outcome());
         }

@@ -39,7 +39,8 @@
 //! | each subscription | one from the topic to the queue: raw delivery, the filter policy of the types that are handled, and the queue of what couldn't be delivered |
 //! | each table | the table with its indexes and stream, then expiry and point-in-time recovery |
 //!
-//! Queues are encrypted by SQS's own keys, and take messages from exactly the topics that they are
+//! Queues are encrypted by SQS's own keys, or topics and queues by the application's
+//! ([`App::encryption_key`](fanfare::App::encryption_key)). Queues take messages from exactly the topics that they are
 //! subscribed to. Tables are billed by request.
 //!
 //! # Again and again
@@ -59,7 +60,7 @@
 //!
 //! # What the role must be allowed
 //!
-//! `sns:GetTopicAttributes`, `CreateTopic`, `ListSubscriptionsByTopic`, `GetSubscriptionAttributes`,
+//! `sns:GetTopicAttributes`, `CreateTopic`, `SetTopicAttributes`, `ListSubscriptionsByTopic`, `GetSubscriptionAttributes`,
 //! `Subscribe`, `SetSubscriptionAttributes`, and to remove `Unsubscribe` and `DeleteTopic`; `sqs:GetQueueUrl`,
 //! `GetQueueAttributes`, `CreateQueue`, `SetQueueAttributes`, `DeleteQueue`; `dynamodb:DescribeTable`,
 //! `DescribeTimeToLive`, `DescribeContinuousBackups`, `ListTagsOfResource`, `CreateTable`, `TagResource`,

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::client::{Scope, client, is_sqs};
 use crate::compare::{differences, queues};
 use crate::deployment::State;
-use crate::wanted::Queue;
+use crate::wanted::{KEY, Queue};
 use crate::{Caller, Difference, InfraError};
 
 /// SQS gives a name free a minute after its queue was deleted.
@@ -187,12 +187,13 @@ impl Queues {
 fn compare(queue: &Queue, is: &Attributes) -> Vec<Difference> {
     let is = |name: &str| is.get(&name.into()).map(String::as_str);
     let mut differences = differences(&queue.resource, &queue.attributes, is);
-    if let Some(key) = is("KmsMasterKeyId").filter(|key| !key.is_empty()) {
+    let own = queue.attributes.contains_key(KEY);
+    if let Some(key) = is(KEY).filter(|key| !key.is_empty() && !own) {
         match key.ends_with(AWS_KEY) && queue.attributes.contains_key("Policy") {
             // SNS may not use it, and nobody can allow it to: it delivers nothing.
             true => {
                 let is = Some(key.to_owned());
-                differences.push(Difference::new(&queue.resource, "KmsMasterKeyId", is, ""));
+                differences.push(Difference::new(&queue.resource, KEY, is, ""));
             }
             // Encrypted by a key of the account's own, or where SNS sends nothing: that is no less.
             false => differences.retain(|difference| difference.setting != "SqsManagedSseEnabled"),

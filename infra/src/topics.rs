@@ -4,9 +4,10 @@ use aws_sdk_sns::Client;
 use aws_types::SdkConfig;
 
 use crate::client::{Scope, client, code};
+use crate::compare::differences;
 use crate::deployment::State;
-use crate::wanted::Topic;
-use crate::{Caller, InfraError};
+use crate::wanted::{KEY, Topic};
+use crate::{Caller, Difference, InfraError};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Topics {
@@ -26,7 +27,15 @@ impl Topics {
         let call = self.client.get_topic_attributes().topic_arn(&topic.arn);
         match Box::pin(call.send()).await {
             // Whether it is FIFO its name says.
-            Ok(_) => Ok(State::There),
+            Ok(answer) => {
+                let is = answer.attributes.unwrap_or_default();
+                let is = |name: &str| is.get(name).map(String::as_str);
+                let differences = differences(&topic.resource, &topic.attributes, is);
+                let keys = differences
+                    .into_iter()
+                    .filter(|difference| difference.setting == KEY);
+                Ok(State::of((), keys.collect()))
+            }
             Err(error) if code(&error) == Some("NotFound") => Ok(State::Missing),
             Err(error) => Err(self.failed("sns:GetTopicAttributes", topic, error)),
         }
@@ -41,6 +50,19 @@ impl Topics {
             Ok(_) => Ok(()),
             Err(error) => Err(self.failed("sns:CreateTopic", topic, error)),
         }
+    }
+
+    pub(crate) async fn set(&self, topic: &Topic, differences: &[Difference]) -> Result<(), InfraError> {
+        for difference in differences {
+            let call = self.client.set_topic_attributes().topic_arn(&topic.arn);
+            let call = call
+                .attribute_name(&difference.setting)
+                .attribute_value(&difference.should_be);
+            if let Err(error) = Box::pin(call.send()).await {
+                return Err(self.failed("sns:SetTopicAttributes", topic, error));
+            }
+        }
+        Ok(())
     }
 
     /// SNS says nothing of one that isn't there.

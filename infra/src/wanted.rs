@@ -1,11 +1,14 @@
 //! What is to be there, derived from a topology.
 
-use fanfare::topology::Consumer;
+use fanfare::topology::{Consumer, Encryption, queue_policy};
 use fanfare::{Account, Topology, dead_letter_name, queue_name, topic_name, undelivered_name};
 use serde_json::json;
 
 use crate::compare::Attributes;
 use crate::{Kind, Resource};
+
+/// The attribute of a topic or queue that names its key in KMS.
+pub(crate) const KEY: &str = "KmsMasterKeyId";
 
 /// All of it, each in the order in which it is made.
 #[derive(Clone, Debug)]
@@ -45,7 +48,7 @@ impl Wanted {
             let name = topic_name(&topology.app, &topic.name);
             Topic {
                 arn: account.topic_arn(&name),
-                attributes: of_kind(topic.fifo, "FifoTopic"),
+                attributes: topic_attributes(topic.fifo, &topology.encryption),
                 resource: Resource::new(Kind::Topic, name),
             }
         });
@@ -53,7 +56,7 @@ impl Wanted {
         Self {
             topics: topics.collect(),
             queues: consumers()
-                .flat_map(|consumer| queues(&topology.app, consumer, account))
+                .flat_map(|consumer| queues(topology, consumer, account))
                 .collect(),
             subscriptions: consumers()
                 .flat_map(|consumer| subscriptions(&topology.app, consumer, account))
@@ -63,7 +66,8 @@ impl Wanted {
 }
 
 /// A consumer's queues, dead letters first: what leads to another comes after it.
-fn queues(app: &str, consumer: &Consumer, account: &Account) -> Vec<Queue> {
+fn queues(topology: &Topology, consumer: &Consumer, account: &Account) -> Vec<Queue> {
+    let app = &topology.app;
     let name = queue_name(app, &consumer.name, consumer.fifo);
     let settings = &consumer.queue;
     let (dead, undelivered) = (dead_letter_name(&name), undelivered_name(&name));
@@ -76,7 +80,10 @@ fn queues(app: &str, consumer: &Consumer, account: &Account) -> Vec<Queue> {
         let mut attributes = of_kind(consumer.fifo, "FifoQueue");
         attributes.extend([
             ("MessageRetentionPeriod", retention.as_secs().to_string()),
-            ("SqsManagedSseEnabled", "true".to_owned()),
+            match topology.encryption.key() {
+                None => ("SqsManagedSseEnabled", "true".to_owned()),
+                Some(key) => (KEY, key.to_owned()),
+            },
         ]);
         Queue {
             attributes,
@@ -85,7 +92,7 @@ fn queues(app: &str, consumer: &Consumer, account: &Account) -> Vec<Queue> {
         }
     };
     let with_policy = |mut queue: Queue| {
-        let policy = policy(&account.queue_arn(&queue.resource.name), &topics);
+        let policy = queue_policy(&account.queue_arn(&queue.resource.name), &topics).to_string();
         queue.attributes.insert("Policy", policy);
         queue
     };
@@ -121,21 +128,6 @@ fn queues(app: &str, consumer: &Consumer, account: &Account) -> Vec<Queue> {
     }
 }
 
-/// SNS may send to a queue, for these topics.
-fn policy(queue: &str, topics: &[String]) -> String {
-    json!({
-        "Version": "2012-10-17",
-        "Statement": [{
-            "Effect": "Allow",
-            "Principal": {"Service": "sns.amazonaws.com"},
-            "Action": "sqs:SendMessage",
-            "Resource": queue,
-            "Condition": {"ArnEquals": {"aws:SourceArn": topics}},
-        }],
-    })
-    .to_string()
-}
-
 fn subscriptions(app: &str, consumer: &Consumer, account: &Account) -> Vec<Subscription> {
     let queue = queue_name(app, &consumer.name, consumer.fifo);
     let redrive = json!({"deadLetterTargetArn": account.queue_arn(&undelivered_name(&queue))});
@@ -155,6 +147,12 @@ fn subscriptions(app: &str, consumer: &Consumer, account: &Account) -> Vec<Subsc
         }
     });
     all.collect()
+}
+
+fn topic_attributes(fifo: bool, encryption: &Encryption) -> Attributes {
+    let mut attributes = of_kind(fifo, "FifoTopic");
+    attributes.extend(encryption.key().map(|key| (KEY, key.to_owned())));
+    attributes
 }
 
 /// Of a FIFO topic or queue, the attribute that says so; others have none.

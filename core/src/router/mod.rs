@@ -12,7 +12,7 @@ use tower::util::BoxCloneSyncService;
 use tower::{Layer, Service, ServiceExt};
 
 use crate::delivery::Declared;
-use crate::topology::{FunctionSettings, Hosting, QueueSettings};
+use crate::topology::{FunctionSettings, Hosting, Objectives, QueueSettings, ServiceSettings};
 use crate::wiring::{Place, WiringError, check_topic};
 use crate::{Backoff, BoxError, Command, Destination, Event, Handler, Message, Outcome};
 
@@ -58,6 +58,7 @@ pub struct Router {
     pub(crate) upcasts: Vec<Upcast>,
     pub(crate) queue: QueueSettings,
     pub(crate) hosting: Hosting,
+    pub(crate) objectives: Objectives,
     pub(crate) problems: Vec<WiringError>,
     layers: Vec<AddLayer>,
     ignore_unknown: bool,
@@ -76,6 +77,7 @@ impl Router {
             upcasts: Vec::new(),
             queue: QueueSettings::default(),
             hosting: Hosting::default(),
+            objectives: Objectives::default(),
             problems: Vec::new(),
             layers: Vec::new(),
             ignore_unknown: false,
@@ -283,6 +285,28 @@ impl Router {
     #[must_use]
     pub fn function(mut self, settings: FunctionSettings) -> Self {
         self.hosting = Hosting::Function(settings);
+        self
+    }
+
+    /// Has it run as a service on ECS, set up like this.
+    ///
+    /// ```
+    /// use fanfare::topology::ServiceSettings;
+    /// let billing = fanfare::Router::new("billing").service(ServiceSettings::default().tasks(2, 20));
+    /// fanfare::App::new("shop").consumer(billing).topology()?;
+    /// # Ok::<(), fanfare::WiringErrors>(())
+    /// ```
+    #[must_use]
+    pub fn service(mut self, settings: ServiceSettings) -> Self {
+        self.hosting = Hosting::Service(settings);
+        self
+    }
+
+    /// How old the oldest message of its queue may be before an alarm tells: a minute or more, 5 minutes
+    /// by default.
+    #[must_use]
+    pub fn objective(mut self, oldest: Duration) -> Self {
+        self.objectives.oldest = oldest;
         self
     }
 

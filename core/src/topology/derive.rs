@@ -34,14 +34,16 @@ pub(super) fn consumer(router: &Router, problems: &mut Vec<WiringError>) -> Cons
         });
     }
     let fifo = !fifo.is_empty();
-    if let Hosting::Function(settings) = &router.hosting {
-        problems.extend(settings.check(router.name(), fifo, &router.queue));
+    match &router.hosting {
+        Hosting::Function(settings) => problems.extend(settings.check(router.name(), fifo, &router.queue)),
+        Hosting::Service(settings) => problems.extend(settings.check(router.name())),
     }
     Consumer {
         name: router.name().to_owned(),
         fifo,
         queue: router.queue.clone(),
         hosting: router.hosting.clone(),
+        objectives: router.objectives.clone(),
         subscriptions: types
             .iter()
             .map(|(topic, types)| Subscription {

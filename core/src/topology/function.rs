@@ -4,29 +4,50 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::QueueSettings;
+use super::{QueueSettings, ServiceSettings};
 use crate::wiring::WiringError;
 
 /// Where a consumer runs.
 ///
 /// ```
 /// use fanfare::Router;
-/// use fanfare::topology::{FunctionSettings, Hosting};
-/// assert_eq!(Router::new("billing").hosting(), &Hosting::Service);
+/// use fanfare::topology::{FunctionSettings, Hosting, ServiceSettings};
+/// assert_eq!(Router::new("billing").hosting(), &Hosting::Service(ServiceSettings::default()));
 ///
 /// let billing = Router::new("billing").function(FunctionSettings::default().memory_mb(512));
 /// let Hosting::Function(settings) = billing.hosting() else { panic!("a function") };
 /// assert_eq!(settings.memory_mb, 512);
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Hosting {
     /// As a service that polls its queue, on ECS.
-    #[default]
-    Service,
+    Service(ServiceSettings),
     /// As a Lambda function behind an event-source mapping.
     Function(FunctionSettings),
+}
+
+impl Default for Hosting {
+    fn default() -> Self {
+        Self::Service(ServiceSettings::default())
+    }
+}
+
+/// How many pollers Lambda keeps for a mapping (provisioned mode): each has ten invocations under way at
+/// most.
+///
+/// ```
+/// use fanfare::topology::{FunctionSettings, Pollers};
+/// let settings = FunctionSettings::default().provisioned_pollers(2, 20);
+/// assert_eq!(settings.provisioned_pollers.map(|Pollers { max, .. }| max), Some(20));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Pollers {
+    /// The fewest: 2 to 200.
+    pub min: u32,
+    /// The most: `min` to 10,000.
+    pub max: u32,
 }
 
 /// How a consumer's Lambda function is set up, and the mapping from its queue to it.
@@ -44,7 +65,8 @@ pub enum Hosting {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct FunctionSettings {
-    /// How long one invocation may take: 1 to 900 whole seconds, 30 s by default.
+    /// How long one invocation may take: 3 to 900 whole seconds, 30 s by default. Nothing is started in
+    /// its last two.
     pub timeout: Duration,
     /// Its memory in MB, which its share of a CPU goes by: 128 to 10,240, 256 by default.
     pub memory_mb: u32,
@@ -57,6 +79,9 @@ pub struct FunctionSettings {
     /// How many invocations the mapping has under way at most: 2 to 1,000, or as many as the account
     /// has room for.
     pub maximum_concurrency: Option<u32>,
+    /// How many pollers the mapping keeps, instead of a maximum concurrency; as many as Lambda sees fit by
+    /// default.
+    pub provisioned_pollers: Option<Pollers>,
     /// FIFO only: how often a message is tried before it becomes a dead letter; 3 by default. There
     /// receive counts say little: a message is received, and counted, with each failure of another
     /// one ahead of it in its batch.
@@ -71,6 +96,7 @@ impl Default for FunctionSettings {
             batch: 10,
             window: Duration::ZERO,
             maximum_concurrency: None,
+            provisioned_pollers: None,
             attempts: 3,
         }
     }
@@ -112,6 +138,13 @@ impl FunctionSettings {
         self
     }
 
+    /// Sets how many pollers the mapping keeps, at least and at most.
+    #[must_use]
+    pub fn provisioned_pollers(mut self, min: u32, max: u32) -> Self {
+        self.provisioned_pollers = Some(Pollers { min, max });
+        self
+    }
+
     /// Sets how often a message of a FIFO queue is tried before it becomes a dead letter.
     #[must_use]
     pub fn attempts(mut self, attempts: u32) -> Self {
@@ -133,6 +166,7 @@ impl FunctionSettings {
         };
         let seconds = |time: Duration| format!("{} s", time.as_secs_f64());
         let invocations = self.maximum_concurrency.unwrap_or(2);
+        let Pollers { min, max } = self.provisioned_pollers.unwrap_or(Pollers { min: 2, max: 2 });
         let (most, batches) = match fifo {
             true => (10, "1 to 10 from a FIFO queue"),
             false => (10_000, "1 to 10000"),
@@ -172,6 +206,12 @@ impl FunctionSettings {
                 invocations.to_string(),
                 "2 to 1000",
             ),
+            (
+                "count of provisioned pollers",
+                (2..=200).contains(&min) && (min..=10_000).contains(&max),
+                format!("{min} to {max}"),
+                "2 to 200 at least, and up to 10000 at most",
+            ),
         ];
         let consumer = consumer.to_owned();
         settings
@@ -203,6 +243,17 @@ impl FunctionSettings {
             window: self.window,
             needed,
         };
+        let both = || {
+            self.provisioned_pollers?;
+            Some(WiringError::ConcurrencyWithPollers {
+                consumer: consumer(),
+                maximum_concurrency: self.maximum_concurrency?,
+            })
+        };
+        let short = || WiringError::TimeoutTooShort {
+            consumer: consumer(),
+            timeout: self.timeout,
+        };
         let untried = || WiringError::NoAttempts { consumer: consumer() };
         // Saturated, it is more than any queue takes, and refused as such.
         let batch = u32::try_from(self.batch).unwrap_or(u32::MAX);
@@ -216,8 +267,11 @@ impl FunctionSettings {
         };
         let second = Duration::from_secs(1);
         [
+            // What is under a second, Lambda refuses.
+            (second..3 * second).contains(&self.timeout).then(short),
             (!fifo && self.batch > 10 && self.window < second).then(unwindowed),
             (queue.visibility_timeout < needed).then(hidden),
+            both(),
             (fifo && self.attempts == 0).then(untried),
             (fifo && queue.max_receives < receives).then(few),
         ]

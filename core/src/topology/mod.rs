@@ -1,17 +1,27 @@
 //! What an application consists of: topics, queues, and who publishes and takes what.
 
 mod derive;
+mod encryption;
 mod function;
+mod objectives;
+mod policy;
 mod queue;
+mod service;
+mod validate;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value;
 
 use self::derive::{consumer, unhandled};
-pub use self::function::{FunctionSettings, Hosting};
+pub use self::encryption::Encryption;
+pub use self::function::{FunctionSettings, Hosting, Pollers};
+pub use self::objectives::Objectives;
+pub use self::policy::queue_policy;
 pub use self::queue::QueueSettings;
+pub use self::service::ServiceSettings;
 use crate::wiring::{WiringError, WiringErrors};
 use crate::{Destination, Router, is_fifo};
 
@@ -44,7 +54,19 @@ pub struct Topology {
     pub consumers: Vec<Consumer>,
     /// Every producer that is no consumer.
     pub producers: Vec<Producer>,
+    /// The attributes that messages have, by which subscriptions can filter: those of the contract, and
+    /// the application's own.
+    pub attributes: Vec<String>,
+    /// By which key messages are encrypted.
+    pub encryption: Encryption,
+    /// How long consumers remember what they have handled; 30 days by default. The store's window.
+    pub dedupe_window: Duration,
 }
+
+/// The attributes that every message can have; see [`Outgoing::attributes`](crate::Outgoing::attributes).
+pub(crate) const ROUTING: [&str; 4] = ["type", "version", "source", "key"];
+/// How long a store remembers what was handled, unless it says otherwise.
+pub(crate) const DEDUPE_WINDOW: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// A topic.
 ///
@@ -100,8 +122,10 @@ pub struct Consumer {
     pub fifo: bool,
     /// How its queue is set up.
     pub queue: QueueSettings,
-    /// Where it runs.
+    /// Where it runs, and how it is set up there.
     pub hosting: Hosting,
+    /// What is expected of it, for alarms to watch.
+    pub objectives: Objectives,
     /// The topics that it takes from, each with the filter policy that its handlers make.
     pub subscriptions: Vec<Subscription>,
     /// Its handlers.
@@ -228,6 +252,9 @@ impl Topology {
             topics,
             consumers,
             producers,
+            attributes: ROUTING.map(str::to_owned).to_vec(),
+            encryption: Encryption::default(),
+            dedupe_window: DEDUPE_WINDOW,
         })
     }
 

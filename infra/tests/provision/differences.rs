@@ -157,6 +157,31 @@ async fn of_the_key_by_which_sns_can_t_deliver() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn of_the_key_that_the_application_says() {
+    let local = provisioned().await;
+    let config = local.sdk_config();
+    let own = app().encryption_key("alias/shop").topology().unwrap();
+    let deployment = of(&config, &own, &tables()).await;
+    let differences = differing(deployment.provision().await.unwrap_err());
+    // Three topics, and of the consumers two queues each and one for what can't be delivered to two.
+    assert_eq!(differences.len(), 3 + 3 * 2 + 2);
+    let of_key = |difference: &&Difference| difference.setting == "KmsMasterKeyId";
+    assert_eq!(differences.iter().filter(of_key).count(), differences.len());
+    deployment.clone().update(true).provision().await.unwrap();
+    assert!(deployment.provision().await.unwrap().is_unchanged());
+    assert_eq!(
+        attributes(&config, "shop-payment").await["KmsMasterKeyId"],
+        "alias/shop"
+    );
+
+    // Anew it is made so.
+    let local = Local::new().unwrap();
+    let deployment = of(&local.sdk_config(), &own, &tables()).await;
+    deployment.provision().await.unwrap();
+    assert!(deployment.provision().await.unwrap().is_unchanged());
+}
+
+#[tokio::test(start_paused = true)]
 async fn policies_that_are_written_otherwise_and_mean_the_same_are_none() {
     let local = provisioned().await;
     let policy = json!({

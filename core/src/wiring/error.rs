@@ -1,21 +1,8 @@
-//! Mistakes in how an application is put together.
+//! What can be wrong in how an application is put together.
 
-use std::fmt;
-use std::panic::Location;
 use std::time::Duration;
 
-use crate::Destination;
-
-/// Where in the source something was registered.
-///
-/// ```
-/// use fanfare::{Place, Router, WiringError};
-/// let errors = Router::new("").into_service().unwrap_err();
-/// let WiringError::BadName { at, .. } = &errors.errors()[0] else { panic!("{errors}") };
-/// let place: &Place = at;
-/// assert!(place.line() > 0);
-/// ```
-pub type Place = &'static Location<'static>;
+use super::Place;
 
 /// A mistake in the wiring, with its place and how to mend it.
 ///
@@ -199,6 +186,18 @@ pub enum WiringError {
         /// What is allowed.
         range: &'static str,
     },
+    /// A function that would never start a handler.
+    #[error(
+        "the function of `{consumer}` has a timeout of {} s, and nothing is started in the last 2 s of an \
+         invocation, which it takes to settle and to answer: set 3 s or more",
+        timeout.as_secs_f64()
+    )]
+    TimeoutTooShort {
+        /// The consumer.
+        consumer: String,
+        /// The timeout.
+        timeout: Duration,
+    },
     /// A batch that Lambda only makes within a window.
     #[error(
         "the function of `{consumer}` has a batch of {batch} and a window of {} s: Lambda takes more than \
@@ -259,68 +258,161 @@ pub enum WiringError {
         /// The fewest receives that do.
         needed: u32,
     },
-}
-
-/// Every mistake that was found.
-///
-/// ```
-/// let errors = fanfare::App::new("Shop").consumer(fanfare::Router::new("")).topology().unwrap_err();
-/// assert_eq!(errors.errors().len(), 2);
-/// assert_eq!(errors.to_string().lines().count(), 2);
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WiringErrors(Vec<WiringError>);
-
-impl WiringErrors {
-    pub(crate) fn check(problems: Vec<WiringError>) -> Result<(), Self> {
-        match problems.is_empty() {
-            true => Ok(()),
-            false => Err(Self(problems)),
-        }
-    }
-
-    /// The mistakes, in the order of registration; at least one.
-    pub fn errors(&self) -> &[WiringError] {
-        &self.0
-    }
-}
-
-impl fmt::Display for WiringErrors {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, error) in self.0.iter().enumerate() {
-            if index > 0 {
-                f.write_str("\n")?;
-            }
-            error.fmt(f)?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for WiringErrors {}
-
-/// The longest name of an application, consumer or topic, so that a queue's name, `{app}-{consumer}.fifo`,
-/// stays within SQS's 80 characters. Not so the longest made from it, `{app}-{consumer}-undelivered.fifo`,
-/// for names of more than 62 characters together: those are refused where queues are made.
-const NAME: usize = 35;
-
-fn is_name(name: &str) -> bool {
-    (1..=NAME).contains(&name.len())
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
-}
-
-pub(crate) fn check_name(name: &str, at: Place) -> Option<WiringError> {
-    let name = (!is_name(name)).then(|| name.to_owned())?;
-    Some(WiringError::BadName { name, at })
-}
-
-pub(crate) fn check_topic(to: &Destination, at: Place) -> Option<WiringError> {
-    let Destination::Topic(topic) = to else {
-        return None;
-    };
-    let name = topic.strip_suffix(".fifo").unwrap_or(topic);
-    let topic = (!is_name(name)).then(|| topic.clone())?;
-    Some(WiringError::BadTopic { topic, at })
+    /// A setting of a service outside what ECS takes, or by which it would never scale.
+    #[error("the service of `{consumer}` has a {setting} of {value}: set {range}")]
+    ServiceOutOfRange {
+        /// The consumer.
+        consumer: String,
+        /// The setting.
+        setting: &'static str,
+        /// Its value.
+        value: String,
+        /// What is allowed.
+        range: &'static str,
+    },
+    /// Two ways to bound how many invocations there are, of which Lambda takes one.
+    #[error(
+        "the function of `{consumer}` has both a maximum concurrency of {maximum_concurrency} and provisioned \
+         pollers: Lambda takes one of them, so leave out `.maximum_concurrency(..)` or `.provisioned_pollers(..)`"
+    )]
+    ConcurrencyWithPollers {
+        /// The consumer.
+        consumer: String,
+        /// The maximum concurrency.
+        maximum_concurrency: u32,
+    },
+    /// An objective that no alarm could watch.
+    #[error(
+        "the objective of `{consumer}` for its oldest message is {} s: set whole seconds from 60 (SQS measures \
+         once a minute) to less than its retention of {} s",
+        oldest.as_secs_f64(),
+        retention.as_secs()
+    )]
+    ObjectiveNotSeen {
+        /// The consumer.
+        consumer: String,
+        /// The objective.
+        oldest: Duration,
+        /// How long its queue keeps messages.
+        retention: Duration,
+    },
+    /// A key that nobody can let SNS use.
+    #[error(
+        "the encryption key `{key}` is managed by AWS, and SNS can't be let to use it, so that nothing would be \
+         delivered: take a key of your own, or none"
+    )]
+    KeyOfAws {
+        /// The key.
+        key: String,
+    },
+    /// More attributes than a message can have.
+    #[error(
+        "a message has {} attributes ({}), and may have {most}, for `{reason}` must fit beside them in a dead \
+         letter: leave some out",
+        .attributes.len(),
+        .attributes.join(", ")
+    )]
+    TooManyAttributes {
+        /// Their names.
+        attributes: Vec<String>,
+        /// How many there may be.
+        most: usize,
+        /// The one that is kept free.
+        reason: &'static str,
+    },
+    /// More keys than a filter policy holds.
+    #[error(
+        "`{consumer}` filters `{topic}` by {keys} attributes, and a filter policy holds 5: filter by fewer"
+    )]
+    TooManyFilterKeys {
+        /// The consumer.
+        consumer: String,
+        /// The topic.
+        topic: String,
+        /// How many.
+        keys: usize,
+    },
+    /// More combinations of values than a filter policy holds.
+    #[error(
+        "`{consumer}` filters `{topic}` by {combinations} combinations of values, and a filter policy holds 150: \
+         split the consumer"
+    )]
+    TooManyCombinations {
+        /// The consumer.
+        consumer: String,
+        /// The topic.
+        topic: String,
+        /// How many.
+        combinations: usize,
+    },
+    /// A filter by an attribute that no message has, which lets nothing through.
+    #[error(
+        "`{consumer}` filters `{topic}` by the attribute `{key}`, which no message has: filter by another, or add \
+         it by `App::attribute`"
+    )]
+    UnknownFilterKey {
+        /// The consumer.
+        consumer: String,
+        /// The topic.
+        topic: String,
+        /// The attribute.
+        key: String,
+    },
+    /// A queue policy for more topics than fit in.
+    #[error(
+        "`{consumer}` takes from {topics} topics, whose names make its queue's policy {bytes} bytes, and SQS takes \
+         {most}: split the consumer"
+    )]
+    PolicyTooLarge {
+        /// The consumer.
+        consumer: String,
+        /// How many topics.
+        topics: usize,
+        /// The policy's size in bytes.
+        bytes: usize,
+        /// The most there may be.
+        most: usize,
+    },
+    /// Dead letters that are dropped before somebody can look at them.
+    #[error(
+        "`{consumer}` keeps dead letters for {} s and messages for {} s: dead letters keep the age that they had, \
+         so keep them for 14 days, 1209600 s, the longest there is",
+        dead_letters.as_secs(),
+        retention.as_secs()
+    )]
+    DeadLettersTooShort {
+        /// The consumer.
+        consumer: String,
+        /// How long its dead-letter queue keeps a message.
+        dead_letters: Duration,
+        /// How long its queue does.
+        retention: Duration,
+    },
+    /// Handled events that are forgotten while they can come again.
+    #[error(
+        "`{consumer}` remembers what it handled for {} s, and its queue and dead-letter queue keep a message for {} \
+         s together: lengthen `App::dedupe_window`, and the store's window with it, or shorten `.retention(..)`",
+        window.as_secs(),
+        kept.as_secs()
+    )]
+    WindowTooShort {
+        /// The consumer.
+        consumer: String,
+        /// The application's dedupe window.
+        window: Duration,
+        /// How long a message can lie before it comes again.
+        kept: Duration,
+    },
+    /// A topic from which nothing will ever come.
+    #[error(
+        "nobody publishes to `{topic}`, from which {} take: say who does by `.emits` behind a handler, or by a \
+         `Producer` if it is outside of this application",
+        consumers.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+    )]
+    UnpublishedTopic {
+        /// The topic.
+        topic: String,
+        /// Who takes from it.
+        consumers: Vec<String>,
+    },
 }
