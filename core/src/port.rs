@@ -308,17 +308,17 @@ pub trait Completed: Send + Sync + 'static {
 /// ```
 /// use std::collections::BTreeMap;
 /// use std::sync::Mutex;
+/// use fanfare::BoxError;
 /// use fanfare::port::{BoxFuture, Tries};
-/// use fanfare::{BoxError, DedupeKey};
 ///
 /// #[derive(Default)]
-/// struct Counter(Mutex<BTreeMap<DedupeKey, u32>>);
+/// struct Counter(Mutex<BTreeMap<String, u32>>);
 ///
 /// impl Tries for Counter {
-///     fn failed<'a>(&'a self, key: &'a DedupeKey) -> BoxFuture<'a, Result<u32, BoxError>> {
+///     fn failed<'a>(&'a self, _consumer: &'a str, message: &'a str) -> BoxFuture<'a, Result<u32, BoxError>> {
 ///         Box::pin(async move {
 ///             let mut counts = self.0.lock().map_err(|_| "poisoned")?;
-///             let count = counts.entry(key.clone()).or_default();
+///             let count = counts.entry(message.to_owned()).or_default();
 ///             *count += 1;
 ///             Ok(*count)
 ///         })
@@ -326,15 +326,17 @@ pub trait Completed: Send + Sync + 'static {
 /// }
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), BoxError> {
-/// let (counter, key) = (Counter::default(), DedupeKey::new("ledger", "/checkout", "17"));
-/// assert_eq!(counter.failed(&key).await?, 1);
-/// assert_eq!(counter.failed(&key).await?, 2);
+/// let counter = Counter::default();
+/// assert_eq!(counter.failed("ledger", "219f8380-5770").await?, 1);
+/// assert_eq!(counter.failed("ledger", "219f8380-5770").await?, 2);
 /// # Ok(())
 /// # }
 /// ```
 pub trait Tries: Send + Sync + 'static {
-    /// Counts one more failed try of this handling, and says how many there were with it. Bounded in
-    /// time by whoever implements it. After an error it may have been counted all the same; the
-    /// message is tried again then, as if it weren't the last time.
-    fn failed<'a>(&'a self, key: &'a DedupeKey) -> BoxFuture<'a, Result<u32, BoxError>>;
+    /// Counts one more failed try of this consumer's message, and says how many there were with it.
+    ///
+    /// `message` is the queue's id of it, which is new after a redrive: a dead letter that is put back is
+    /// counted anew. Bounded in time by whoever implements it. After an error it may have been counted
+    /// all the same; the message is tried again then, unless it is its last permitted receive.
+    fn failed<'a>(&'a self, consumer: &'a str, message: &'a str) -> BoxFuture<'a, Result<u32, BoxError>>;
 }

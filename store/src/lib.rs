@@ -93,6 +93,7 @@ mod retention;
 mod store;
 mod table;
 mod transact;
+mod tries;
 mod wake;
 mod write;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::outcome::What;
 use crate::port::{Completed, Tries};
-use crate::{Advice, Clock, DedupeKey, Message, Outcome, RetryPolicy, Verdict, settle};
+use crate::{Advice, Clock, Message, Outcome, RetryPolicy, Verdict, settle};
 
 /// What the verdict on a message depends on, besides its outcome.
 #[derive(Clone)]
@@ -19,6 +19,7 @@ pub(super) struct Judge {
 /// A message's own tries: how many there are, and who counts them.
 #[derive(Clone)]
 pub(super) struct OwnTries {
+    pub(super) consumer: Arc<str>,
     pub(super) attempts: u32,
     pub(super) counter: Option<Arc<dyn Tries>>,
 }
@@ -46,7 +47,7 @@ impl Judge {
         let mut policy = self.policy;
         if let Some(own) = self.own.as_ref().filter(|_| is_failed_try(&outcome)) {
             let last = message.receive_count >= policy.max_receives;
-            let tries = own.count(outcome.key.as_ref(), message.receive_count).await;
+            let tries = own.count(&message).await;
             policy.max_receives = own.attempts;
             // What the queue would move by itself goes now, with its reason.
             message.receive_count = if last { tries.max(own.attempts) } else { tries };
@@ -63,16 +64,17 @@ impl Judge {
 
 impl OwnTries {
     /// How many tries of it have failed, with this one; its receives where nobody counts.
-    async fn count(&self, key: Option<&DedupeKey>, receives: u32) -> u32 {
-        let (Some(key), Some(counter)) = (key, &self.counter) else {
-            return receives;
+    async fn count(&self, message: &Message) -> u32 {
+        let Some(counter) = &self.counter else {
+            return message.receive_count;
         };
-        match counter.failed(key).await {
+        match counter.failed(&self.consumer, &message.id).await {
             Ok(tries) => tries,
             Err(error) => {
-                tracing::warn!(consumer = %key.consumer, event = %key.id, %error, "a failed try can't be counted");
+                tracing::warn!(consumer = %self.consumer, message = message.id, %error, "a failed try can't be counted");
                 // Not the last one, as far as is known; but one it is.
-                receives.min(self.attempts.saturating_sub(1)).max(1)
+                let before = self.attempts.saturating_sub(1);
+                message.receive_count.min(before).max(1)
             }
         }
     }

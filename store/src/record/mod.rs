@@ -8,6 +8,7 @@ mod read;
 pub(crate) mod request;
 pub(crate) mod shard;
 mod time;
+pub(crate) mod tries;
 
 use std::collections::HashMap;
 

@@ -15,3 +15,4 @@ mod others_mistakes;
 mod support;
 mod table;
 mod transaction;
+mod tries;

@@ -248,7 +248,8 @@ where
         }
     }
 
-    /// A try that ended without an outcome.
+    /// A try that ended without an outcome. Its effect may be applied all the same, so that the inbox is
+    /// asked by its key before it becomes a dead letter.
     fn failed(&mut self, slot: Slot, why: impl Into<BoxError>) {
         let Some(entry) = self.entries.get(slot) else {
             return;
@@ -264,7 +265,11 @@ where
             return;
         };
         entry.state = State::Judged;
-        let (judge, facts) = (self.host.judge.clone(), facts(&entry.message));
+        let (mut judge, facts) = (self.host.judge.clone(), facts(&entry.message));
+        if entry.group.is_none() {
+            // A standard queue's receives are a message's own tries.
+            judge.own = None;
+        }
         self.judging.push(Box::pin(
             async move { (slot, judge.settle(outcome, facts).await) },
         ));

@@ -17,7 +17,7 @@ use super::judge::{Judge, OwnTries};
 use super::{Observe, Settled};
 use crate::port::{Completed, Queue, Received, Tries};
 use crate::topology::Hosting;
-use crate::{BoxError, Clock, Message, Outcome, RouterService, is_fifo};
+use crate::{BoxError, Clock, Message, Outcome, RouterService};
 
 /// Serves a consumer from batches of messages that somebody else received and will delete: the sibling
 /// of [`Host`](super::Host) for Lambda's event-source mapping. Made once a process, it serves any number
@@ -100,7 +100,7 @@ pub struct BatchHost<Q: Queue> {
     reserve: Duration,
     judge: Judge,
     observe: Option<Observe>,
-    pace: Mutex<Pace>,
+    pace: Arc<Mutex<Pace>>,
 }
 
 /// What became of a batch.
@@ -125,10 +125,9 @@ impl<Q: Queue> BatchHost<Q> {
     /// from it.
     pub fn of(queue: Q, service: &RouterService) -> Self {
         let mut judge = Judge::new(service.retry_policy());
-        if let Hosting::Function(settings) = service.hosting()
-            && is_fifo(queue.name())
-        {
+        if let Hosting::Function(settings) = service.hosting() {
             judge.own = Some(OwnTries {
+                consumer: service.consumer().into(),
                 attempts: settings.attempts.max(1),
                 counter: None,
             });
@@ -140,7 +139,7 @@ impl<Q: Queue> BatchHost<Q> {
             reserve: Duration::from_secs(1),
             judge,
             observe: None,
-            pace: Mutex::default(),
+            pace: Arc::default(),
         }
     }
 
@@ -211,6 +210,21 @@ impl<Q: Queue> BatchHost<Q> {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .took(time);
+    }
+}
+
+/// A clone is the same host: it shares what is known of how long messages take.
+impl<Q: Queue> Clone for BatchHost<Q> {
+    fn clone(&self) -> Self {
+        Self {
+            queue: self.queue.clone(),
+            consumer: self.consumer.clone(),
+            concurrency: self.concurrency,
+            reserve: self.reserve,
+            judge: self.judge.clone(),
+            observe: self.observe.clone(),
+            pace: self.pace.clone(),
+        }
     }
 }
 
