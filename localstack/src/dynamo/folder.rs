@@ -5,7 +5,7 @@ use std::path::Path;
 
 use dynoxide::Database;
 
-use super::DynamoError;
+use super::{DynamoError, stream};
 
 /// Keeps others out of a folder until it is dropped, or the process ends, in whatever way.
 pub(super) struct Lock(File);
@@ -35,6 +35,7 @@ pub(super) fn open(folder: &Path) -> Result<(Database, Lock), DynamoError> {
         // It opens with `synchronous = FULL`, an fsync for each write; this call's other settings are
         // SQLite's defaults, and it sets NORMAL: in WAL mode an fsync for each checkpoint.
         .and_then(|database| database.disable_bulk_loading().map(|()| database))
+        .and_then(|database| stream::add_schema(path).map(|()| database))
         .map_err(|source| DynamoError::Database {
             doing: "opening the tables of the folder",
             source,

@@ -4,6 +4,7 @@ mod error;
 mod fault;
 mod folder;
 mod operation;
+mod stream;
 mod token;
 
 use std::collections::BTreeMap;
@@ -27,6 +28,7 @@ use crate::services::Services;
 pub use self::error::DynamoError;
 pub(crate) use self::fault::{Twist, throttled};
 pub(crate) use self::operation::Operation;
+pub(crate) use self::stream::{Position, Stream};
 
 /// A DynamoDB inside the process. Clones share the tables.
 ///
@@ -68,12 +70,12 @@ impl Dynamo {
     /// # Errors
     /// [`DynamoError::Database`] when the tables can't be set up (out of memory).
     pub fn memory(clock: Clock) -> Result<Self, DynamoError> {
-        let database = Database::memory_with_clock(Arc::new(Seconds(clock.clone()))).map_err(|source| {
-            DynamoError::Database {
+        let database = Database::memory_with_clock(Arc::new(Seconds(clock.clone())))
+            .and_then(|database| stream::prepare(&database).map(|()| database))
+            .map_err(|source| DynamoError::Database {
                 doing: "setting up tables in memory",
                 source,
-            }
-        })?;
+            })?;
         Ok(Self::new(database, clock, None))
     }
 
@@ -229,6 +231,10 @@ impl Dynamo {
 }
 
 impl Shared {
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
     /// Runs an operation to its end, on this thread.
     pub(crate) fn run(&self, operation: Operation, body: &[u8]) -> Answer {
         *self

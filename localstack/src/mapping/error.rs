@@ -2,6 +2,8 @@
 
 use fanfare::memory::BrokerError;
 
+use crate::DynamoError;
+
 /// Why an event-source mapping doesn't run.
 ///
 /// ```
@@ -40,5 +42,20 @@ pub enum MappingError {
         /// Why not.
         #[source]
         source: BrokerError,
+    },
+    /// The table isn't there or has no stream.
+    #[error("the table `{table}` has no stream: make it with one that shows new images")]
+    NoStream {
+        /// The table's name.
+        table: String,
+    },
+    /// The stream can't be read.
+    #[error("the stream of the table `{table}` can't be read")]
+    Stream {
+        /// The table's name.
+        table: String,
+        /// Why not.
+        #[source]
+        source: DynamoError,
     },
 }

@@ -6,9 +6,12 @@ mod error;
 mod queue;
 mod record;
 mod reply;
+mod shard;
+mod stream;
 
 pub use self::error::MappingError;
 pub use self::queue::QueueMapping;
+pub use self::stream::StreamMapping;
 
 /// The most bytes of an event: Lambda's limit for a payload.
 const EVENT_BYTES: usize = 6 * 1024 * 1024;

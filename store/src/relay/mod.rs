@@ -22,8 +22,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use fanfare::Backoff;
 use fanfare::port::Publish;
+use fanfare::{Backoff, Clock};
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::Instant;
 
@@ -338,6 +338,11 @@ impl Relay {
     /// When the table can't be read or written; the event may be unparked all the same.
     pub async fn unpark(&self, parked: &Parked) -> Result<bool, RelayError> {
         park::unpark(&self.context(), parked).await
+    }
+
+    /// Where it takes the time from: the store's clock.
+    pub fn clock(&self) -> &Clock {
+        &self.store.clock
     }
 
     /// How much is pending and parked, and since when: [`Store::outbox_status`].
