@@ -30,5 +30,5 @@ pub use error::{ConnectError, ServeError};
 #[cfg(feature = "mutations")]
 pub use mutation::Mutation;
 pub use shutdown::shutdown_signal;
-pub use sqs::{SqsQueue, SqsReceipt};
+pub use sqs::{SqsQueue, SqsReceipt, received};
 pub use worker::Worker;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fanfare::memory::{Broker, BrokerError, Receive};
+use fanfare::topology::FunctionSettings;
 use fanfare::{BATCH_ENTRIES, is_fifo};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -85,6 +86,28 @@ impl QueueMapping {
             window: Duration::ZERO,
             concurrency: 5,
             timeout: Duration::from_secs(30),
+        }
+    }
+
+    /// All that the settings of a consumer's function say of its mapping.
+    ///
+    /// ```
+    /// use fanfare::topology::FunctionSettings;
+    /// use fanfare_local::{Local, mapping::QueueMapping};
+    ///
+    /// let settings = FunctionSettings::default().batch(5).maximum_concurrency(2);
+    /// let mapping = QueueMapping::new(&Local::new()?, "shop-billing").settings(&settings);
+    /// # Ok::<(), fanfare_local::DynamoError>(())
+    /// ```
+    pub fn settings(self, function: &FunctionSettings) -> Self {
+        let most = function.maximum_concurrency;
+        let most = most.and_then(|most| usize::try_from(most).ok());
+        Self {
+            batch: function.batch,
+            window: function.window,
+            concurrency: most.unwrap_or(self.concurrency),
+            timeout: function.timeout,
+            ..self
         }
     }
 

@@ -45,11 +45,15 @@ impl RedrivePolicy {
         number.and_then(|number| u32::try_from(number).ok())
     }
 
-    /// The account and the name in the ARN: `arn:aws:sqs:{region}:{account}:{name}`.
     fn target(&self) -> Option<(&str, &str)> {
-        let mut parts = self.dead_letter_target_arn.split(':').skip(4);
-        Some((parts.next()?, parts.next()?))
+        account_and_name(&self.dead_letter_target_arn)
     }
+}
+
+/// The account and the name in a queue's ARN: `arn:aws:sqs:{region}:{account}:{name}`.
+fn account_and_name(arn: &str) -> Option<(&str, &str)> {
+    let mut parts = arn.split(':').skip(4);
+    Some((parts.next()?, parts.next()?))
 }
 
 /// The client that receives: one attempt, long enough for a long poll, and a retry quota of its own,
@@ -102,8 +106,35 @@ impl SqsQueue {
     /// # Errors
     /// The queue isn't there, a call is refused or fails, or its redrive policy can't be read.
     pub async fn connect(config: &SdkConfig, queue_name: &str) -> Result<Self, ConnectError> {
+        Self::find(config, queue_name, None).await
+    }
+
+    /// As [`connect`](Self::connect), by the queue's ARN, as an event of Lambda names it. The queue may be
+    /// another account's, and is looked for in the region of the configuration.
+    ///
+    /// ```no_run
+    /// use fanfare_worker::{ConnectError, SqsQueue};
+    ///
+    /// # async fn example(config: &aws_types::SdkConfig) -> Result<(), ConnectError> {
+    /// let arn = "arn:aws:sqs:eu-central-1:123456789012:shop-billing";
+    /// let queue = SqsQueue::connect_arn(config, arn).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As of [`connect`](Self::connect), or it is no ARN of a queue.
+    pub async fn connect_arn(config: &SdkConfig, arn: &str) -> Result<Self, ConnectError> {
+        let (account, name) = account_and_name(arn).ok_or_else(|| ConnectError::Settings {
+            queue: arn.to_owned(),
+            problem: "it is named by no ARN such as arn:aws:sqs:REGION:ACCOUNT:NAME".to_owned(),
+        })?;
+        Self::find(config, name, Some(account)).await
+    }
+
+    async fn find(config: &SdkConfig, queue_name: &str, account: Option<&str>) -> Result<Self, ConnectError> {
         let settle = settle_client(config, queue_name);
-        let url = queue_url(&settle, queue_name, None).await?;
+        let url = queue_url(&settle, queue_name, account).await?;
         let names = [
             QueueAttributeName::VisibilityTimeout,
             QueueAttributeName::RedrivePolicy,

@@ -52,8 +52,18 @@ pub(crate) fn asked() -> Vec<MessageSystemAttributeName> {
     ]
 }
 
-/// A received message; nothing when SQS left out its id or receipt, which it never does.
-pub(crate) fn received(message: SqsMessage, queue: &Arc<str>) -> Option<Received<SqsReceipt>> {
+/// A message that was received from the queue of this name; nothing without its id or receipt, which SQS
+/// never leaves out. For those that somebody else has received, such as a mapping of Lambda.
+///
+/// ```
+/// use aws_sdk_sqs::types::Message;
+///
+/// let message = Message::builder().message_id("1").receipt_handle("AQEB").body("order 17").build();
+/// let received = fanfare_worker::received(message, &"shop-billing".into()).expect("it has both");
+/// assert_eq!(received.message.body, "order 17");
+/// assert_eq!(received.receipt.handle(), "AQEB");
+/// ```
+pub fn received(message: SqsMessage, queue: &Arc<str>) -> Option<Received<SqsReceipt>> {
     let mut system = message.attributes.unwrap_or_default();
     let number = |value: Option<String>| value.and_then(|value| value.parse::<u64>().ok());
     let count = number(system.remove(&MessageSystemAttributeName::ApproximateReceiveCount));

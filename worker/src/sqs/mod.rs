@@ -19,7 +19,7 @@ use fanfare::port::{DeadLetter, Queue, QueueError, Received};
 
 use self::copied::Copied;
 use self::error::Failed;
-pub use self::message::SqsReceipt;
+pub use self::message::{SqsReceipt, received};
 use crate::mutation::Mutation;
 
 /// The longest wait that SQS takes.
