@@ -38,6 +38,7 @@ mod queue;
 mod record;
 mod run;
 mod sqs;
+mod stream;
 mod trace;
 
 pub use function::Function;
@@ -45,4 +46,5 @@ pub use measure::{Metrics, MetricsError};
 pub use queue::FunctionQueue;
 pub use run::{RunError, run};
 pub use sqs::sqs_batch;
+pub use stream::{outbox_stream, run_relay};
 pub use trace::traced;

@@ -75,7 +75,7 @@ impl From<InvocationError> for Diagnostic {
 /// # Errors
 /// The process isn't started by Lambda ([`RunError`]), or the runtime API can't be talked to.
 pub async fn run(function: Function) -> Result<(), lambda_runtime::Error> {
-    check(|variable| std::env::var(variable).ok())?;
+    check_environment()?;
     let handler = service_fn(move |event: LambdaEvent<SqsEvent>| {
         let function = function.clone();
         async move { invocation(&function, event).await }
@@ -107,6 +107,11 @@ fn check_source(event: &SqsEvent) -> Result<(), InvocationError> {
         }
     }
     Ok(())
+}
+
+/// Whether Lambda has started this process.
+pub(crate) fn check_environment() -> Result<(), RunError> {
+    check(|variable| std::env::var(variable).ok())
 }
 
 /// Whether Lambda has set what its runtime panics without.
