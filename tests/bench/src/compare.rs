@@ -19,7 +19,11 @@ struct Round {
 pub async fn run(messages: u64, rounds: u32) -> anyhow::Result<()> {
     let server = Server::start().await?;
     let mut best: BTreeMap<&str, Round> = BTreeMap::new();
-    let mut peers = vec![("worker", Who::Worker), ("plain loop", Who::Loop), ("ruststream", Who::Ruststream)];
+    let mut peers = vec![
+        ("worker", Who::Worker),
+        ("plain loop", Who::Loop),
+        ("ruststream", Who::Ruststream),
+    ];
     if Path::new(SQS_CONSUMER).join("node_modules").is_dir() {
         peers.push(("sqs-consumer", Who::SqsConsumer));
     } else {
@@ -27,7 +31,9 @@ pub async fn run(messages: u64, rounds: u32) -> anyhow::Result<()> {
     }
     for round in 1..=rounds {
         for (name, who) in &peers {
-            let this = one(&server, *who, messages).await.with_context(|| format!("{name}, round {round}"))?;
+            let this = one(&server, *who, messages)
+                .await
+                .with_context(|| format!("{name}, round {round}"))?;
             let better = |best: &Round| this.consumed.cpu_seconds < best.consumed.cpu_seconds;
             if best.get(name).is_none_or(better) {
                 best.insert(name, this);
@@ -63,7 +69,11 @@ async fn one(server: &Server, who: Who, messages: u64) -> anyhow::Result<Round> 
         Who::SqsConsumer => {
             let mut node = Command::new("node");
             node.arg("consume.mjs").current_dir(SQS_CONSUMER);
-            node.args([&server.endpoint, &server::queue_url(&server.endpoint), &messages.to_string()]);
+            node.args([
+                &server.endpoint,
+                &server::queue_url(&server.endpoint),
+                &messages.to_string(),
+            ]);
             node
         }
         _ => {
@@ -78,7 +88,11 @@ async fn one(server: &Server, who: Who, messages: u64) -> anyhow::Result<Round> 
             own
         }
     };
-    let ended = command.stderr(Stdio::inherit()).stdout(Stdio::piped()).output().await?;
+    let ended = command
+        .stderr(Stdio::inherit())
+        .stdout(Stdio::piped())
+        .output()
+        .await?;
     ensure!(ended.status.success(), "it ended with {}", ended.status);
     let left = server.left()?;
     ensure!(left == 0, "{left} messages are left in the queue");

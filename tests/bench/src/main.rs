@@ -6,11 +6,13 @@
 //! cargo run --release -- compare                       # all four, and their ratios
 //! cargo run --release -- resident --messages 1000000   # the worker's memory while it goes on
 //! cargo run --release -- drain                         # how long 64 messages in flight take to give back
+//! cargo run --release -- functions --bootstrap PATH --python PATH     # the shop as a Lambda function
 //! ```
 
 mod compare;
 mod consumed;
 mod drain;
+mod functions;
 mod order;
 mod ours;
 mod plain_loop;
@@ -52,6 +54,8 @@ enum Command {
     },
     /// Stops a worker with 64 messages in flight, and says how long it took.
     Drain,
+    /// Starts functions, and says how long that takes, what memory they have, and how fast they are.
+    Functions(functions::Options),
     /// One consumer, in the process of its own that the others start.
     #[command(hide = true)]
     Consume {
@@ -87,8 +91,13 @@ fn main() -> anyhow::Result<()> {
         match Cli::parse().command {
             Command::Compare { messages, rounds } => compare::run(messages, rounds).await,
             Command::Resident { messages } => resident::run(messages).await,
+            Command::Functions(options) => functions::run(options).await,
             Command::Drain => drain::run().await,
-            Command::Consume { who, endpoint, messages } => consume(who, &endpoint, messages).await,
+            Command::Consume {
+                who,
+                endpoint,
+                messages,
+            } => consume(who, &endpoint, messages).await,
             Command::Slow { endpoint } => drain::slow(&config(&endpoint)).await,
         }
     })

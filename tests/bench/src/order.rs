@@ -67,7 +67,9 @@ impl Counter {
 
     pub fn consumed(&self) -> anyhow::Result<Consumed> {
         let start = self.start.lock().unwrap_or_else(PoisonError::into_inner);
-        let start = start.as_ref().ok_or_else(|| anyhow::anyhow!("nothing was handled"))?;
+        let start = start
+            .as_ref()
+            .ok_or_else(|| anyhow::anyhow!("nothing was handled"))?;
         start.consumed(self.handled.load(Ordering::Relaxed))
     }
 }

@@ -29,7 +29,10 @@ pub async fn consume(config: &SdkConfig, counter: Arc<Counter>) -> anyhow::Resul
         let worker = Worker::connect(config, &topology, service).await?;
         let done = async {
             counter.done().await;
-            if let Ok(line) = counter.consumed().and_then(|consumed| Ok(serde_json::to_string(&consumed)?)) {
+            if let Ok(line) = counter
+                .consumed()
+                .and_then(|consumed| Ok(serde_json::to_string(&consumed)?))
+            {
                 println!("{line}");
             }
         };

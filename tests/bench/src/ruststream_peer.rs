@@ -36,7 +36,10 @@ pub async fn consume(endpoint: &str, counter: Arc<Counter>) -> anyhow::Result<()
     let consumed = Arc::clone(&counter);
     let done = async move {
         counter.done().await;
-        if let Ok(line) = consumed.consumed().and_then(|consumed| Ok(serde_json::to_string(&consumed)?)) {
+        if let Ok(line) = consumed
+            .consumed()
+            .and_then(|consumed| Ok(serde_json::to_string(&consumed)?))
+        {
             println!("{line}");
         }
     };

@@ -32,7 +32,11 @@ impl Server {
         broker.create_queue(QUEUE, settings)?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let endpoint = format!("http://{}", listener.local_addr()?);
-        tokio::spawn(fanfare_local::serve(local.clone(), listener, std::future::pending()));
+        tokio::spawn(fanfare_local::serve(
+            local.clone(),
+            listener,
+            std::future::pending(),
+        ));
         Ok(Self { endpoint, local })
     }
 
@@ -43,7 +47,8 @@ impl Server {
     /// Puts messages into the queue.
     pub fn fill(&self, messages: u64) -> anyhow::Result<()> {
         for number in 0..messages {
-            self.broker().send(QUEUE, Entry::new(crate::order::body(number)))?;
+            self.broker()
+                .send(QUEUE, Entry::new(crate::order::body(number)))?;
         }
         Ok(())
     }
