@@ -45,12 +45,13 @@ use fanfare::WiringErrors;
 use fanfare_infra::InfraError;
 
 pub use application::Application;
+pub use topology::Topology;
 
 /// The commands that every application has.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Subcommand)]
 #[non_exhaustive]
 pub enum Command {
-    /// What the application consists of
+    /// What the application consists of: shown, checked, drawn, reckoned
     #[command(subcommand)]
     Topology(Topology),
     /// Makes what the application needs in the AWS account: topics, queues, subscriptions, tables
@@ -76,23 +77,11 @@ pub enum Command {
     },
 }
 
-/// What can be done with an application's topology.
-#[derive(Clone, Debug, PartialEq, Eq, clap::Subcommand)]
-#[non_exhaustive]
-pub enum Topology {
-    /// Shows what each consumer takes and emits, and its queue
-    Show {
-        /// As JSON, with filter policies and all settings
-        #[arg(long)]
-        json: bool,
-    },
-}
-
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CommandError {
-    /// The application has mistakes in its wiring.
+    /// The application has mistakes in its wiring, or could not be deployed as it is.
     #[error(transparent)]
     Wiring(#[from] WiringErrors),
     /// The account isn't as it should be, or can't be reached.
@@ -117,18 +106,22 @@ impl Command {
     /// goes on from there.
     ///
     /// # Errors
-    /// The application has mistakes in its wiring; the account has something otherwise, or a call fails;
+    /// The application has mistakes in its wiring, or could not be deployed as it is; the account has something otherwise, or a call fails;
     /// a removal isn't confirmed; or the output can't be written.
     pub async fn run(self, application: &Application, out: &mut impl Write) -> Result<(), CommandError> {
-        let topology = application.app.topology()?;
         match self {
-            Self::Topology(Topology::Show { json }) => topology::show(&topology, json, out)?,
+            Self::Topology(command) => topology::run(command, application, out)?,
             Self::Provision { update, dry_run } => {
+                let topology = topology::validated(application, out)?;
                 let deed = infra::Deed::Provision { update, dry_run };
                 infra::run(&infra::config().await, &topology, &application.tables, deed, out).await?;
             }
-            Self::Remove { yes: false } => return Err(CommandError::Unconfirmed { app: topology.app }),
+            Self::Remove { yes: false } => {
+                let app = application.app.name().to_owned();
+                return Err(CommandError::Unconfirmed { app });
+            }
             Self::Remove { yes: true } => {
+                let topology = application.app.topology()?;
                 let config = infra::config().await;
                 infra::run(&config, &topology, &application.tables, infra::Deed::Remove, out).await?;
             }

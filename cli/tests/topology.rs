@@ -1,81 +1,14 @@
-//! `topology show` shows what the application is made of.
+//! What the commands of `topology` refuse, and how they are part of a binary's own command line.
 
-use std::time::Duration;
+#[allow(dead_code, reason = "each test uses its part")]
+mod common;
 
-use fanfare::{App, Command as CommandTrait, Delivery, Event, Failure, Handled, Producer, Router};
+use common::{OrderPlaced, PaymentCharged, app, nothing, printed};
+use fanfare::{App, Router};
 use fanfare_cli::{Application, Command, CommandError, Topology};
-use serde::{Deserialize, Serialize};
 
-macro_rules! event {
-    ($name:ident, $ty:literal, $topic:literal) => {
-        #[derive(Serialize, Deserialize)]
-        struct $name {}
-
-        impl Event for $name {
-            const TYPE: &'static str = $ty;
-            const TOPIC: &'static str = $topic;
-        }
-    };
-}
-
-event!(OrderPlaced, "order.placed", "orders");
-event!(PaymentCharged, "payment.charged", "payments");
-event!(PaymentFailed, "payment.failed", "payments");
-event!(LedgerPosted, "ledger.posted", "ledger.fifo");
-
-#[derive(Serialize, Deserialize)]
-struct RefundPayment {}
-
-impl CommandTrait for RefundPayment {
-    const TYPE: &'static str = "RefundPayment";
-    const CONSUMER: &'static str = "payment";
-}
-
-async fn nothing<E>(_: Delivery<E>) -> Result<Handled, Failure> {
-    Ok(Handled::Applied)
-}
-
-fn app() -> App {
-    App::new("shop")
-        .producer(Producer::new("checkout").emits::<OrderPlaced>())
-        .consumer(
-            Router::new("payment")
-                .on::<OrderPlaced>(nothing)
-                .emits::<PaymentCharged>()
-                .emits::<PaymentFailed>()
-                .on_command::<RefundPayment>(nothing),
-        )
-        .consumer(
-            Router::new("bookkeeping")
-                .on::<LedgerPosted>(nothing)
-                .max_receives(20)
-                .visibility_timeout(Duration::from_secs(60)),
-        )
-}
-
-/// On a runtime that has no network and no timers.
 fn show(app: App, json: bool) -> Result<String, CommandError> {
-    let application = Application::new(app);
-    let mut out = Vec::new();
-    let shown = Command::Topology(Topology::Show { json }).run(&application, &mut out);
-    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-    runtime.block_on(shown)?;
-    Ok(String::from_utf8_lossy(&out).into_owned())
-}
-
-#[test]
-fn the_table_has_what_each_consumer_takes_and_emits_and_its_queue() {
-    let expected = "\
-consumer      takes                              emits                           queue
-payment       order.placed (from orders)         payment.charged (to payments)   shop-payment: 30 s hidden, 5 receives, kept 96 h
-                                                 payment.failed (to payments)
-              RefundPayment (command)
-bookkeeping   ledger.posted (from ledger.fifo)                                   shop-bookkeeping.fifo: 60 s hidden, 20 receives, kept 96 h
-
-producer   emits
-checkout   order.placed (to orders)
-";
-    assert_eq!(show(app(), false).unwrap(), expected);
+    printed(app, Topology::Show { json })
 }
 
 #[test]
@@ -86,7 +19,7 @@ fn as_json_it_is_all_that_infrastructure_is_made_from() {
         subscription["filter_policy"],
         serde_json::json!({ "type": ["order.placed"] })
     );
-    assert_eq!(json["consumers"][1]["fifo"], true);
+    assert_eq!(json["consumers"][3]["fifo"], true);
 }
 
 #[test]
@@ -97,6 +30,45 @@ fn a_mistake_in_the_wiring_is_an_error_that_names_it() {
     assert!(
         error.to_string().contains("two consumers are called `payment`"),
         "{error}"
+    );
+}
+
+#[test]
+fn what_could_not_be_deployed_is_refused_by_each_command_with_all_of_it() {
+    let silent = || {
+        App::new("shop")
+            .consumer(Router::new("email").on::<PaymentCharged>(nothing))
+            .encryption_key("alias/aws/sqs")
+    };
+    for command in [
+        Topology::Show { json: true },
+        Topology::Validate,
+        Topology::Mermaid,
+        Topology::Svg,
+    ] {
+        let error = printed(silent(), command).unwrap_err().to_string();
+        assert!(error.contains("`alias/aws/sqs` is managed by AWS"), "{error}");
+        assert!(error.contains("nobody publishes to `payments`"), "{error}");
+    }
+    let application = Application::new(silent());
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let provision = Command::Provision {
+        update: false,
+        dry_run: true,
+    };
+    let mut out = Vec::new();
+    let refused = runtime.block_on(provision.run(&application, &mut out));
+    assert!(matches!(refused, Err(CommandError::Wiring(_))), "{refused:?}");
+    assert!(out.is_empty());
+}
+
+#[test]
+fn what_is_strange_is_told_by_validate_and_refused_by_nobody() {
+    let untaken = App::new("shop").producer(fanfare::Producer::new("checkout").emits::<OrderPlaced>());
+    assert_eq!(
+        printed(untaken, Topology::Validate).unwrap(),
+        "warning: `checkout` emits `order.placed` to `orders`, and nobody here takes it\n\
+         0 consumers, 1 topics, 1 producers: nothing is refused, 1 warnings\n"
     );
 }
 
@@ -129,6 +101,35 @@ fn it_is_part_of_the_binarys_own_command_line() {
     };
     assert_eq!(command, Command::Topology(Topology::Show { json: true }));
     assert!(parse(&["shop", "topology"]).is_err());
+    let Ok(Cli::Fanfare(command)) = parse(&[
+        "shop",
+        "topology",
+        "cost",
+        "--events-per-second",
+        "5",
+        "--body",
+        "900",
+    ]) else {
+        panic!("not the library's command");
+    };
+    let cost = Topology::Cost {
+        events_per_second: 5,
+        body: 900,
+        handler_ms: 20,
+    };
+    assert_eq!(command, Command::Topology(cost));
+    for (events, body) in [("0", "900"), ("5", "0"), ("5", "262145")] {
+        let words = [
+            "shop",
+            "topology",
+            "cost",
+            "--events-per-second",
+            events,
+            "--body",
+            body,
+        ];
+        assert!(parse(&words).is_err());
+    }
     let Ok(Cli::Fanfare(command)) = parse(&["shop", "provision", "--update", "--dry-run"]) else {
         panic!("not the library's command");
     };

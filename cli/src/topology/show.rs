@@ -1,8 +1,8 @@
-//! `topology show`.
+//! `topology show`: a table, or all of it as JSON.
 
 use std::io::{self, Write};
 
-use fanfare::topology::{Consumer, HandlerOf, Topology};
+use fanfare::topology::{Consumer, FunctionSettings, HandlerOf, Hosting, ServiceSettings, Topology};
 use fanfare::{Destination, queue_name};
 
 use crate::table::Table;
@@ -12,9 +12,10 @@ pub(crate) fn show(topology: &Topology, json: bool, out: &mut impl Write) -> io:
         serde_json::to_writer_pretty(&mut *out, topology)?;
         return writeln!(out);
     }
-    let mut table = Table::new(["consumer", "takes", "emits", "queue"]);
+    let mut table = Table::new(["consumer", "takes", "emits", "queue", "runs as"]);
     for consumer in &topology.consumers {
         let queue = queue(&topology.app, consumer);
+        let hosting = hosting(&consumer.hosting);
         // Each handler beside what it emits; the name and the queue beside the first.
         for (index, handler) in consumer.handlers.iter().enumerate() {
             let first = |text: &str| match index {
@@ -26,10 +27,12 @@ pub(crate) fn show(topology: &Topology, json: bool, out: &mut impl Write) -> io:
                 vec![takes(handler)],
                 emits(&handler.sends),
                 first(&queue),
+                first(&hosting),
             ]);
         }
         if consumer.handlers.is_empty() {
-            table.add([vec![consumer.name.clone()], Vec::new(), Vec::new(), vec![queue]]);
+            let name = vec![consumer.name.clone()];
+            table.add([name, Vec::new(), Vec::new(), vec![queue], vec![hosting]]);
         }
     }
     write!(out, "{table}")?;
@@ -67,4 +70,27 @@ fn queue(app: &str, consumer: &Consumer) -> String {
         settings.max_receives,
         settings.retention.as_secs() / 3600,
     )
+}
+
+fn hosting(hosting: &Hosting) -> String {
+    match hosting {
+        Hosting::Service(ServiceSettings {
+            cpu,
+            memory_mb,
+            tasks_min,
+            tasks_max,
+            ..
+        }) => format!("service: {tasks_min} to {tasks_max} tasks, {cpu} cpu, {memory_mb} MB"),
+        Hosting::Function(FunctionSettings {
+            timeout,
+            memory_mb,
+            batch,
+            ..
+        }) => format!(
+            "function: batches of {batch}, {} s, {memory_mb} MB",
+            timeout.as_secs_f64()
+        ),
+        // A kind that is newer than this command.
+        other => format!("{other:?}"),
+    }
 }

@@ -1,0 +1,97 @@
+//! What can be made from an application's topology.
+
+mod cost;
+mod flow;
+mod mermaid;
+mod show;
+mod svg;
+
+use std::io::Write;
+
+use fanfare::{Topology as Described, WiringErrors};
+
+use crate::{Application, CommandError};
+
+/// What can be done with an application's topology.
+///
+/// Each checks it first ([`Topology::validate`](fanfare::Topology::validate)), and prints to standard output.
+#[derive(Clone, Debug, PartialEq, Eq, clap::Subcommand)]
+#[non_exhaustive]
+pub enum Topology {
+    /// Shows what each consumer takes and emits, its queue, and how it runs
+    Show {
+        /// As JSON, with filter policies and all settings
+        #[arg(long)]
+        json: bool,
+    },
+    /// Checks it against AWS's limits, and tells what is strange
+    Validate,
+    /// Prints who sends what to whom as a Mermaid diagram
+    Mermaid,
+    /// Prints who sends what to whom as a picture, for a file with the ending .svg
+    Svg,
+    /// Reckons what so many events cost, and shows how
+    Cost {
+        /// How many events and commands are published each second, all kinds together
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        events_per_second: u32,
+        /// How large a message is, in bytes: its body and attributes
+        #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(1..=262_144))]
+        body: u32,
+        /// How long a handler takes, in milliseconds; only functions are paid by time
+        #[arg(long, value_name = "MS", default_value_t = 20)]
+        handler_ms: u32,
+    },
+}
+
+pub(crate) fn run(
+    command: Topology,
+    application: &Application,
+    out: &mut impl Write,
+) -> Result<(), CommandError> {
+    let topology = application.app.topology()?;
+    let warnings = topology.validate()?;
+    match command {
+        Topology::Show { json } => show::show(&topology, json, out)?,
+        Topology::Validate => {
+            for warning in &warnings {
+                writeln!(out, "warning: {warning}")?;
+            }
+            writeln!(out, "{}", counted(&topology, warnings.len()))?;
+        }
+        Topology::Mermaid => write!(out, "{}", mermaid::mermaid(&topology))?,
+        Topology::Svg => write!(out, "{}", svg::svg(&topology))?,
+        Topology::Cost {
+            events_per_second,
+            body,
+            handler_ms,
+        } => {
+            let load = cost::Load {
+                events_per_second,
+                body,
+                handler_ms,
+            };
+            write!(out, "{}", cost::cost(&topology, &load))?;
+        }
+    }
+    Ok(())
+}
+
+/// The topology, once it can be deployed, with its warnings to `out`.
+pub(crate) fn validated(application: &Application, out: &mut impl Write) -> Result<Described, CommandError> {
+    let topology = application.app.topology()?;
+    let told: Result<_, WiringErrors> = topology.validate();
+    for warning in told? {
+        writeln!(out, "warning: {warning}")?;
+    }
+    Ok(topology)
+}
+
+fn counted(topology: &Described, warnings: usize) -> String {
+    format!(
+        "{} consumers, {} topics, {} producers: nothing is refused, {warnings} warnings",
+        topology.consumers.len(),
+        topology.topics.len(),
+        topology.producers.len()
+    )
+}

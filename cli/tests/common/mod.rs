@@ -1,0 +1,77 @@
+//! A small shop: events, a command, a FIFO topic, services and a function.
+
+use std::time::Duration;
+
+use fanfare::topology::FunctionSettings;
+use fanfare::{App, Command as CommandTrait, Delivery, Event, Failure, Handled, Producer, Router};
+use fanfare_cli::{Application, Command, CommandError, Topology};
+use serde::{Deserialize, Serialize};
+
+macro_rules! event {
+    ($name:ident, $ty:literal, $topic:literal) => {
+        #[derive(Serialize, Deserialize)]
+        pub(crate) struct $name {}
+
+        impl Event for $name {
+            const TYPE: &'static str = $ty;
+            const TOPIC: &'static str = $topic;
+        }
+    };
+}
+
+event!(OrderPlaced, "order.placed", "orders");
+event!(PaymentCharged, "payment.charged", "payments");
+event!(PaymentFailed, "payment.failed", "payments");
+event!(LedgerPosted, "ledger.posted", "ledger.fifo");
+
+#[derive(Serialize, Deserialize)]
+pub(crate) struct RefundPayment {}
+
+impl CommandTrait for RefundPayment {
+    const TYPE: &'static str = "RefundPayment";
+    const CONSUMER: &'static str = "payment";
+}
+
+pub(crate) async fn nothing<E>(_: Delivery<E>) -> Result<Handled, Failure> {
+    Ok(Handled::Applied)
+}
+
+pub(crate) fn app() -> App {
+    App::new("shop")
+        .producer(Producer::new("checkout").emits::<OrderPlaced>())
+        .consumer(
+            Router::new("payment")
+                .on::<OrderPlaced>(nothing)
+                .emits::<PaymentCharged>()
+                .emits::<PaymentFailed>()
+                .emits::<LedgerPosted>()
+                .on_command::<RefundPayment>(nothing),
+        )
+        .consumer(
+            Router::new("checkout")
+                .on::<PaymentFailed>(nothing)
+                .sends::<RefundPayment>(),
+        )
+        .consumer(
+            Router::new("email")
+                .on::<PaymentCharged>(nothing)
+                .visibility_timeout(Duration::from_secs(180))
+                .function(FunctionSettings::default()),
+        )
+        .consumer(
+            Router::new("bookkeeping")
+                .on::<LedgerPosted>(nothing)
+                .max_receives(20)
+                .visibility_timeout(Duration::from_secs(60)),
+        )
+}
+
+/// What the command prints, on a runtime that has no network and no timers.
+pub(crate) fn printed(app: App, command: Topology) -> Result<String, CommandError> {
+    let application = Application::new(app);
+    let mut out = Vec::new();
+    let run = Command::Topology(command).run(&application, &mut out);
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    runtime.block_on(run)?;
+    Ok(String::from_utf8_lossy(&out).into_owned())
+}
