@@ -24,7 +24,8 @@
 //! An order ends in one of three ways: its payment fails, it is shipped, or no shelf can serve it and
 //! it is cancelled and refunded. Each service keeps its own tables ([`tables`]) and writes them in the
 //! transaction that records the event as handled. [`dev`] runs all of it in one process and audits what
-//! came of it; [`process`] has the processes that it consists of on AWS.
+//! came of it; [`process`] has the processes that it consists of on AWS, any of which can be a Lambda
+//! function ([`functions`]).
 
 pub mod analytics;
 pub mod aws;
@@ -33,6 +34,7 @@ pub mod checkout;
 pub mod dev;
 pub mod email;
 pub mod events;
+pub mod functions;
 pub mod http;
 pub mod inventory;
 pub mod item;
@@ -45,6 +47,7 @@ pub mod reader;
 mod relayed;
 pub mod shipping;
 mod spread;
+mod stocked;
 pub mod tables;
 
 use std::sync::Arc;

@@ -1,5 +1,5 @@
 //! The shop's binary: `shop dev` runs all of it, `shop worker` and its like are its processes on AWS, and
-//! the rest is what every fanfare application has.
+//! the rest is what every fanfare application has. Started by Lambda, it is a function.
 
 use std::io::{IsTerminal, stderr, stdout};
 use std::process::ExitCode;
@@ -33,8 +33,18 @@ enum Cli {
 /// thread was left behind.
 const BACKGROUND: Duration = Duration::from_secs(1);
 
+/// What is logged of a process that runs on.
+const SERVING: &str =
+    "warn,shop=info,fanfare=info,fanfare_worker=info,fanfare_store=info,fanfare_lambda=info";
+
 fn main() -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Runtime::new()?;
+    if process::function::is_function() {
+        log(SERVING);
+        return runtime
+            .block_on(process::function::run())
+            .map(|()| ExitCode::SUCCESS);
+    }
     let ended = runtime.block_on(run(Cli::parse()));
     runtime.shutdown_timeout(BACKGROUND);
     ended
@@ -44,15 +54,9 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let usual = match cli {
         // What is tried again isn't worth a line here: RUST_LOG=warn shows it.
         Cli::Dev(_) | Cli::Place(_) | Cli::Audit(_) | Cli::Fanfare(_) => "error",
-        Cli::Worker(_) | Cli::Relay | Cli::Api(_) => {
-            "warn,shop=info,fanfare=info,fanfare_worker=info,fanfare_store=info"
-        }
+        Cli::Worker(_) | Cli::Relay | Cli::Api(_) => SERVING,
     };
-    tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(usual)))
-        .with_writer(stderr)
-        .with_ansi(stderr().is_terminal())
-        .init();
+    log(usual);
     let out = &mut stdout();
     let well = match cli {
         Cli::Dev(options) => dev::run(options, out).await?,
@@ -67,6 +71,15 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
     })
+}
+
+/// Logs to standard error what RUST_LOG says, or else this.
+fn log(usual: &str) {
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(usual)))
+        .with_writer(stderr)
+        .with_ansi(stderr().is_terminal())
+        .init();
 }
 
 /// What the shop consists of, and its tables.

@@ -1,7 +1,8 @@
 //! The services' own tables, a few for each and none shared.
 
 use aws_sdk_dynamodb::Client;
-use fanfare::table::Key;
+use aws_sdk_dynamodb::types::{StreamSpecification, StreamViewType, TableDescription};
+use fanfare::table::{Key, Stream};
 use fanfare_store::StoreError;
 
 use crate::item::Item;
@@ -80,7 +81,13 @@ pub const ALL: [Table; 10] = [
 /// All tables there are to be, the store's among them, as data.
 pub fn described() -> Vec<fanfare::table::Table> {
     let own = ALL.iter().map(Table::described);
-    own.chain([fanfare_store::table(FANFARE)]).collect()
+    own.chain([store()]).collect()
+}
+
+/// The table of the store with its stream, for a relay that is a function. While nobody reads it, it
+/// costs nothing.
+pub(crate) fn store() -> fanfare::table::Table {
+    fanfare_store::table(FANFARE).stream(Stream::NewImage)
 }
 
 /// Creates the services' tables, billed by request. Those that are there stay as they are.
@@ -91,6 +98,23 @@ pub async fn create(dynamo: &Client) -> Result<(), StoreError> {
     for table in ALL {
         fanfare_store::create_table(dynamo, &table.described()).await?;
     }
+    Ok(())
+}
+
+/// Gives the store's table its stream, unless it has it: for the embedded database, where a stream costs
+/// something and is made only when it is read.
+pub(crate) async fn add_stream(dynamo: &Client) -> anyhow::Result<()> {
+    let table = dynamo.describe_table().table_name(FANFARE).send().await?.table;
+    let stream = table.as_ref().and_then(TableDescription::stream_specification);
+    if stream.is_some_and(StreamSpecification::stream_enabled) {
+        return Ok(());
+    }
+    let stream = StreamSpecification::builder()
+        .stream_enabled(true)
+        .stream_view_type(StreamViewType::NewImage)
+        .build()?;
+    let update = dynamo.update_table().table_name(FANFARE);
+    update.stream_specification(stream).send().await?;
     Ok(())
 }
 

@@ -22,20 +22,25 @@ use fanfare_publisher::Publisher;
 use fanfare_store::{Relay, Store};
 
 use crate::email::Provider;
+use crate::functions::Functions;
 use crate::tables::FANFARE;
 use crate::{Deps, app};
 
 pub use counts::Counts;
 pub(crate) use quiet::{CERTAIN, LOOKS, watch};
 
-/// The environment variable with the visibility timeout of all queues in seconds, where that of the
-/// application isn't wanted: set it for `shop provision` and for the workers.
+/// The environment variable with the visibility timeout of all queues but those of functions in seconds,
+/// where that of the application isn't wanted: set it for `shop provision` and for the workers.
 pub const VISIBILITY_TIMEOUT: &str = "SHOP_VISIBILITY_TIMEOUT";
 
 /// One try of a call, and all its tries together. The worker, the publisher and the store have times of
 /// their own.
 const ATTEMPT: Duration = Duration::from_secs(10);
 const OPERATION: Duration = Duration::from_secs(30);
+
+/// How long an invocation of a function may take: some times what a batch takes where calls are slow. What
+/// an environment had in hand that died comes back after six times as long.
+const INVOCATION: Duration = Duration::from_secs(20);
 
 /// How long a host that sends a mail may be silent before another one sends it.
 const MAIL_LEASE: Duration = Duration::from_secs(10);
@@ -61,15 +66,7 @@ impl Aws {
     /// # Errors
     /// There is no region, or nobody answers.
     pub async fn from_env() -> anyhow::Result<Self> {
-        let timeouts = TimeoutConfig::builder()
-            .operation_attempt_timeout(ATTEMPT)
-            .operation_timeout(OPERATION)
-            .build();
-        let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
-            .timeout_config(timeouts)
-            .load()
-            .await;
-        Self::of(config).await
+        Self::of(config().await).await
     }
 
     /// The account that this configuration leads to.
@@ -121,14 +118,7 @@ impl Aws {
 
     /// What the services need here, with the store's own settings.
     pub fn deps(&self, mail: &Arc<dyn Provider>) -> Deps {
-        let dynamo = self.dynamo();
-        Deps {
-            store: Store::new(dynamo.clone(), FANFARE),
-            dynamo,
-            mail: Arc::clone(mail),
-            mail_lease: MAIL_LEASE,
-            clock: Clock::system(),
-        }
+        deps(&self.config, mail)
     }
 
     /// The relay of a process that commits: it publishes that at once, and rarely looks for what others
@@ -139,25 +129,59 @@ impl Aws {
 
     /// The relay that publishes what processes have left behind that died, or that couldn't publish it.
     pub fn sweeper(&self, deps: &Deps, topology: &Topology) -> Relay {
-        let publisher = Publisher::new(&self.config, self.account(), topology);
-        deps.store
-            .relay(publisher.deadline(Duration::from_secs(2)))
-            .finish_within(FINISH)
+        relay(&self.config, self.account(), deps, topology).finish_within(FINISH)
     }
 }
 
-/// The application as it is deployed.
+/// The configuration that the environment names. Nobody is asked, unless it names no region.
+pub(crate) async fn config() -> SdkConfig {
+    let timeouts = TimeoutConfig::builder()
+        .operation_attempt_timeout(ATTEMPT)
+        .operation_timeout(OPERATION)
+        .build();
+    aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .timeout_config(timeouts)
+        .load()
+        .await
+}
+
+/// What the services need with this configuration. Nobody is asked.
+pub(crate) fn deps(config: &SdkConfig, mail: &Arc<dyn Provider>) -> Deps {
+    let dynamo = Client::new(config);
+    Deps {
+        store: Store::new(dynamo.clone(), FANFARE),
+        dynamo,
+        mail: Arc::clone(mail),
+        mail_lease: MAIL_LEASE,
+        clock: Clock::system(),
+    }
+}
+
+/// A relay that publishes in this account. Nobody is asked.
+pub(crate) fn relay(config: &SdkConfig, account: &Account, deps: &Deps, topology: &Topology) -> Relay {
+    let publisher = Publisher::new(config, account, topology);
+    deps.store.relay(publisher.deadline(Duration::from_secs(2)))
+}
+
+/// The application as it is deployed: with the functions that [`FUNCTIONS`](crate::functions::FUNCTIONS)
+/// names.
 ///
 /// # Errors
-/// [`VISIBILITY_TIMEOUT`] is set to something else than a number of seconds.
+/// [`VISIBILITY_TIMEOUT`] is set to something else than a number of seconds, or `FUNCTIONS` names what
+/// can't be a function.
 pub fn deployed(deps: &Deps) -> anyhow::Result<App> {
-    let app = app(deps);
-    let Ok(seconds) = std::env::var(VISIBILITY_TIMEOUT) else {
-        return Ok(app);
-    };
-    let seconds: u32 = seconds
-        .parse()
-        .with_context(|| format!("{VISIBILITY_TIMEOUT}={seconds}: must be a number of seconds"))?;
-    let timeout = Duration::from_secs(seconds.into());
-    Ok(app.map_consumers(|router| router.visibility_timeout(timeout)))
+    deployed_with(deps, &Functions::from_env()?)
+}
+
+/// The same with these functions.
+pub(crate) fn deployed_with(deps: &Deps, functions: &Functions) -> anyhow::Result<App> {
+    let mut app = app(deps);
+    if let Ok(seconds) = std::env::var(VISIBILITY_TIMEOUT) {
+        let seconds: u32 = seconds
+            .parse()
+            .with_context(|| format!("{VISIBILITY_TIMEOUT}={seconds}: must be a number of seconds"))?;
+        let timeout = Duration::from_secs(seconds.into());
+        app = app.map_consumers(|router| router.visibility_timeout(timeout));
+    }
+    Ok(functions.set_up(app, INVOCATION))
 }

@@ -15,9 +15,11 @@ use fanfare_local::{Dynamo, Local};
 use fanfare_publisher::Publisher;
 use fanfare_store::{Relay, Store};
 
+use super::functions::TIMEOUT;
 use super::world::Setup;
 use crate::aws::{self, Aws};
 use crate::email::{Post, Provider};
+use crate::functions::RELAY;
 use crate::tables::{self, FANFARE};
 use crate::{Deps, app};
 
@@ -54,13 +56,32 @@ impl Ground {
         Ok(Self::Local { local, reached })
     }
 
+    /// The local services.
+    ///
+    /// # Errors
+    /// It stands on an account.
+    pub(super) fn local(&self) -> anyhow::Result<&Local> {
+        match self {
+            Self::Local { local, .. } => Ok(local),
+            Self::Aws(_) => anyhow::bail!("functions run in process on the local services only"),
+        }
+    }
+
     /// Makes topics, queues and tables that aren't there.
-    pub(super) async fn provide(&self, topology: &Topology, deps: &Deps) -> anyhow::Result<()> {
+    pub(super) async fn provide(
+        &self,
+        setup: &Setup,
+        topology: &Topology,
+        deps: &Deps,
+    ) -> anyhow::Result<()> {
         match self {
             Self::Local { local, .. } => {
                 set_up(local.broker(), topology)?;
                 tables::create(&deps.dynamo).await?;
                 deps.store.create_table().await?;
+                if setup.functions.has(RELAY) {
+                    tables::add_stream(&deps.dynamo).await?;
+                }
             }
             Self::Aws(aws) => {
                 let report = aws.provide(topology).await?;
@@ -105,9 +126,9 @@ impl Ground {
     }
 
     /// The application as it runs here.
-    pub(super) fn app(&self, deps: &Deps) -> anyhow::Result<App> {
+    pub(super) fn app(&self, setup: &Setup, deps: &Deps) -> anyhow::Result<App> {
         match self {
-            Self::Local { .. } => Ok(settle_in(app(deps))),
+            Self::Local { .. } => Ok(setup.functions.set_up(settle_in(app(deps)), TIMEOUT)),
             Self::Aws(_) => aws::deployed(deps),
         }
     }

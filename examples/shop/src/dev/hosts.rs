@@ -1,4 +1,5 @@
-//! Hosts: one a consumer, each with its own relay, killed and started anew as the fault plan wills.
+//! Hosts: one a consumer, each with its own relay, killed and started anew as the fault plan wills. What is a
+//! function has its mapping and environments instead.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -10,7 +11,9 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::functions::Deployed;
 use super::world::World;
+use crate::functions::RELAY;
 use crate::relayed::relayed;
 
 /// How long a killed host is away.
@@ -38,17 +41,27 @@ pub(super) struct Hosts {
 }
 
 impl Hosts {
-    /// Starts a host for each consumer.
+    /// Starts a host for each consumer, or its function, and the relay's if it is one.
     pub(super) fn start(world: &Arc<World>) -> Self {
         let (stop, stopped) = watch::channel(false);
         let mut running = JoinSet::new();
-        for consumer in &world.topology.consumers {
-            let host = Served {
-                world: Arc::clone(world),
-                consumer: consumer.name.clone(),
-                stopped: Stopped(stopped.clone()),
+        let consumers = world.topology.consumers.iter();
+        let names = consumers.map(|consumer| consumer.name.as_str());
+        let functions = &world.setup.functions;
+        for name in names.chain(functions.has(RELAY).then_some(RELAY)) {
+            let (world, name) = (Arc::clone(world), name.to_owned());
+            let stopped = Stopped(stopped.clone());
+            match functions.has(&name) {
+                true => running.spawn(Deployed { world, name, stopped }.run()),
+                false => running.spawn(
+                    Served {
+                        world,
+                        consumer: name,
+                        stopped,
+                    }
+                    .run(),
+                ),
             };
-            running.spawn(host.run());
         }
         Self { stop, running }
     }
@@ -99,11 +112,7 @@ impl Served {
         let world = &self.world;
         let deps = world.deps_in(&life);
         let relay = world.relay(&deps, &life);
-        let services = world.app(&deps)?.services()?;
-        let service = services
-            .into_iter()
-            .find(|service| service.consumer() == self.consumer)
-            .with_context(|| format!("there is no consumer {}", self.consumer))?;
+        let service = world.service(&deps, &self.consumer)?;
         let worker = loop {
             match world.worker(service.clone(), &life).await {
                 Ok(worker) => break worker,

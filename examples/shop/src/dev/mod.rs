@@ -2,7 +2,9 @@
 
 pub mod audit;
 mod counters;
+mod environments;
 mod faults;
+mod functions;
 mod ground;
 mod hosts;
 mod options;
@@ -23,6 +25,7 @@ use tokio::net::TcpListener;
 use tokio::time::Instant;
 
 use crate::Order;
+use crate::functions::Functions;
 use crate::reader::{self, Input, ReadError};
 use progress::Progress;
 
@@ -49,6 +52,7 @@ pub async fn run(options: Options, out: &mut impl Write) -> anyhow::Result<bool>
     silence_planned_panics();
     let mut shop = Shop::open(Setup {
         aws: options.aws,
+        functions: Functions::of(options.lambda.iter().map(String::as_str))?,
         faults: options.faults,
         no_dedupe: options.no_dedupe,
         data: options.data.clone(),

@@ -2,6 +2,10 @@
 
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
+
+use crate::functions::NAMES;
+
 /// Runs the whole shop in this process, places every order, and audits what came of it.
 #[derive(Clone, Debug, clap::Args)]
 #[command(
@@ -18,6 +22,12 @@ pub struct Options {
     /// orders
     #[arg(long, conflicts_with_all = ["faults", "data"])]
     pub aws: bool,
+
+    /// Run these as Lambda functions, with Lambda's pollers in front of them: consumers' names or `relay`, with
+    /// commas between
+    #[arg(long, value_name = "FUNCTION", value_delimiter = ',', conflicts_with = "aws",
+          value_parser = PossibleValuesParser::new(NAMES))]
+    pub lambda: Vec<String>,
 
     /// Inject faults of every kind, drawn from this seed
     #[arg(long, value_name = "SEED")]
@@ -50,6 +60,7 @@ impl Default for Options {
         Self {
             orders: None,
             aws: false,
+            lambda: Vec::new(),
             faults: None,
             no_dedupe: false,
             serve: None,

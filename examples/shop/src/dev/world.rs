@@ -15,6 +15,7 @@ use tempfile::TempDir;
 use super::counters::Counters;
 use super::ground::{Ground, local_deps};
 use crate::email::{Folder, Post, Provider};
+use crate::functions::Functions;
 use crate::{Deps, aws, inventory};
 
 /// How a run is set up.
@@ -23,6 +24,8 @@ pub struct Setup {
     /// Whether it runs in the account that the AWS environment names, rather than inside the process;
     /// then without faults, and not in a folder.
     pub aws: bool,
+    /// What runs as Lambda functions; inside the process only.
+    pub functions: Functions,
     /// The seed of the fault plan, if there is one.
     pub faults: Option<u64>,
     /// Whether duplicates are handled again.
@@ -41,6 +44,7 @@ impl Default for Setup {
     fn default() -> Self {
         Self {
             aws: false,
+            functions: Functions::default(),
             faults: None,
             no_dedupe: false,
             data: None,
@@ -79,8 +83,8 @@ impl World {
         };
         let mail = post.provider(setup.smtp.as_deref(), setup.clock.clone())?;
         let deps = ground.deps(&setup, &mail);
-        let topology = ground.app(&deps)?.topology()?;
-        ground.provide(&topology, &deps).await?;
+        let topology = ground.app(&setup, &deps)?.topology()?;
+        ground.provide(&setup, &topology, &deps).await?;
         deps.store.check_retention(&topology)?;
         inventory::fill_shelves(&deps.dynamo, setup.stock).await?;
         Ok(Self {
@@ -120,11 +124,19 @@ impl World {
 
     /// The application as it runs here, for one life of a host.
     pub(super) fn app(&self, deps: &Deps) -> anyhow::Result<App> {
-        let app = self.ground.app(deps)?;
+        let app = self.ground.app(&self.setup, deps)?;
         Ok(match self.setup.faults {
             Some(_) => app.map_consumers(|router| router.layer(PanicLayer::new(self.plan.clone()))),
             None => app,
         })
+    }
+
+    /// A consumer, as it is served in one life of its host.
+    pub(super) fn service(&self, deps: &Deps, consumer: &str) -> anyhow::Result<RouterService> {
+        let services = self.app(deps)?.services()?;
+        let mut services = services.into_iter();
+        let service = services.find(|service| service.consumer() == consumer);
+        service.with_context(|| format!("there is no consumer {consumer}"))
     }
 
     /// The relay of one life of a host.

@@ -8,11 +8,14 @@
 //! shop place | shop audit   places orders | looks whether all came out right
 //! ```
 //!
-//! Each process publishes what it commits itself, at once. `shop relay` publishes what others leave
-//! behind when they die (`docs/adr/0015`).
+//! Started by Lambda, the same binary is one of its consumers, or the relay ([`function`]).
+//!
+//! Each process publishes what it commits itself, at once; a function leaves that to the relay. `shop relay`
+//! publishes what others leave behind, or die with (`docs/adr/0015`, `0019`).
 
 mod api;
 mod audit;
+pub mod function;
 mod place;
 mod relay;
 mod worker;

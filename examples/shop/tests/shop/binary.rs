@@ -170,6 +170,64 @@ fn on_aws_there_are_no_faults_and_no_folder() -> anyhow::Result<()> {
 }
 
 #[test]
+fn a_function_that_there_is_none_of_is_refused_with_the_list() -> anyhow::Result<()> {
+    let output = shop(&["dev", "--lambda", "payment,rely"]).output()?;
+    assert_eq!(output.status.code(), Some(2));
+    let text = str::from_utf8(&output.stderr)?;
+    assert!(
+        text.contains("'rely'") && text.contains("orders-view") && text.contains("'relay'"),
+        "{text}"
+    );
+
+    let output = shop(&["dev", "--aws", "--lambda", "payment"]).output()?;
+    assert_eq!(output.status.code(), Some(2));
+
+    let mut command = shop(&["topology", "show"]);
+    let output = command.env("SHOP_FUNCTIONS", "payment,rely").output()?;
+    assert_eq!(output.status.code(), Some(1));
+    let text = str::from_utf8(&output.stderr)?;
+    assert!(
+        text.contains("SHOP_FUNCTIONS=payment,rely") && text.contains("orders-view"),
+        "{text}"
+    );
+    Ok(())
+}
+
+#[test]
+fn what_is_deployed_as_a_function_has_its_messages_hidden_longer() -> anyhow::Result<()> {
+    let mut command = shop(&["topology", "show"]);
+    let output = command
+        .env("SHOP_FUNCTIONS", "payment,bookkeeping,relay")
+        .output()?;
+    let text = str::from_utf8(&output.stdout)?;
+    assert!(text.contains("shop-payment: 120 s hidden"), "{text}");
+    assert!(text.contains("shop-bookkeeping.fifo: 120 s hidden"), "{text}");
+    assert!(text.contains("shop-email: 30 s hidden"), "{text}");
+    Ok(())
+}
+
+#[test]
+fn with_functions_it_ends_in_an_exact_audit_and_goes_on_from_a_folder_without_a_stream() -> anyhow::Result<()>
+{
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("orders.csv");
+    write_orders(&file, 20)?;
+    let (file, data) = (file.display().to_string(), folder.path().join("data"));
+    let data = data.display().to_string();
+    let words = [
+        "dev", "--orders", &file, "--data", &data, "--stock", "192", "--json",
+    ];
+    for functions in [&[][..], &["--lambda", "payment,relay"]] {
+        let output = shop(&[&words[..], functions].concat()).output()?;
+        let report = report(&output)?;
+        assert!(output.status.success(), "{report}");
+        assert_eq!((&report["orders"], &report["terminal"]), (&20.into(), &20.into()));
+        assert_eq!((&report["lost"], &report["doubled"]), (&0.into(), &0.into()));
+    }
+    Ok(())
+}
+
+#[test]
 fn a_worker_is_told_which_consumers_there_are() -> anyhow::Result<()> {
     for words in [
         &["worker"][..],

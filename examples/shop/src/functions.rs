@@ -1,0 +1,140 @@
+//! Which parts of the shop are Lambda functions, and how those are set up.
+//!
+//! Any mix will do: consumers as functions or as workers, and the relay as either. Handlers, inbox and
+//! outbox are the same; what differs is who hands over the messages, and how long they are hidden.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use fanfare::App;
+use fanfare::topology::FunctionSettings;
+
+use crate::{CONSUMERS, bookkeeping};
+
+/// The relay's name among functions; the others are consumers.
+pub const RELAY: &str = "relay";
+
+/// The environment variable that names what is deployed as functions, with commas between: set it for
+/// `shop provision` and for the workers, whose queues it sets up.
+pub const FUNCTIONS: &str = "SHOP_FUNCTIONS";
+
+/// What can be a function.
+pub const NAMES: [&str; CONSUMERS.len() + 1] = {
+    let mut names = [RELAY; CONSUMERS.len() + 1];
+    let mut index = 0;
+    while index < CONSUMERS.len() {
+        names[index] = CONSUMERS[index];
+        index += 1;
+    }
+    names
+};
+
+/// The names of parts that are functions.
+///
+/// ```
+/// use shop::functions::Functions;
+///
+/// let functions: Functions = "payment, relay".parse()?;
+/// assert!(functions.has("payment") && !functions.has("email"));
+/// let error = "paymint".parse::<Functions>().unwrap_err();
+/// assert!(error.to_string().starts_with("`paymint` can't be a function; these can: checkout, payment,"));
+/// # Ok::<(), shop::functions::UnknownFunction>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Functions(BTreeSet<&'static str>);
+
+/// Something that can't be a function.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` can't be a function; these can: {names}", names = NAMES.join(", "))]
+pub struct UnknownFunction(String);
+
+impl Functions {
+    /// Those of these names.
+    ///
+    /// # Errors
+    /// The shop has no such part.
+    pub fn of<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self, UnknownFunction> {
+        let known = |name: &str| NAMES.into_iter().find(|known| *known == name);
+        let names = names
+            .into_iter()
+            .map(|name| known(name).ok_or_else(|| UnknownFunction(name.to_owned())));
+        Ok(Self(names.collect::<Result<_, _>>()?))
+    }
+
+    /// Those that [`FUNCTIONS`] names; none without it.
+    ///
+    /// # Errors
+    /// The shop has no such part.
+    pub fn from_env() -> anyhow::Result<Self> {
+        use anyhow::Context;
+        let names = std::env::var(FUNCTIONS).unwrap_or_default();
+        names.parse().with_context(|| format!("{FUNCTIONS}={names}"))
+    }
+
+    /// Whether this one is a function.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.contains(name)
+    }
+
+    /// Sets up the consumers that are functions: an invocation may take so long, and their messages are
+    /// hidden for as long as Lambda wants that.
+    pub(crate) fn set_up(&self, app: App, timeout: Duration) -> App {
+        app.map_consumers(|router| {
+            if !self.has(router.name()) {
+                return router;
+            }
+            let settings = FunctionSettings::default().timeout(timeout);
+            let router = router.visibility_timeout(6 * settings.timeout + settings.window);
+            // A message of a FIFO queue is received with each failure of another one before it in its batch.
+            let router = match router.name() == bookkeeping::NAME {
+                true => router.max_receives(settings.batch as u32 * settings.attempts),
+                false => router,
+            };
+            router.function(settings)
+        })
+    }
+}
+
+impl std::str::FromStr for Functions {
+    type Err = UnknownFunction;
+
+    fn from_str(names: &str) -> Result<Self, UnknownFunction> {
+        let names = names.split(',').map(str::trim);
+        Self::of(names.filter(|name| !name.is_empty()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+    use crate::dev::describe;
+
+    #[test]
+    fn every_consumer_can_be_a_function() {
+        let all = Functions::of(NAMES).unwrap();
+        let app = all.set_up(describe().unwrap(), Duration::from_secs(20));
+        let topology = app.topology().unwrap();
+        for consumer in topology.consumers {
+            assert_eq!(
+                consumer.queue.visibility_timeout,
+                Duration::from_secs(120),
+                "{}",
+                consumer.name
+            );
+        }
+    }
+
+    #[test]
+    fn the_others_stay_as_they_are() {
+        let before = describe().unwrap();
+        let after = Functions::of(["payment"])
+            .unwrap()
+            .set_up(describe().unwrap(), Duration::from_secs(20));
+        let (before, after) = (before.topology().unwrap(), after.topology().unwrap());
+        for (before, after) in before.consumers.iter().zip(&after.consumers) {
+            assert_eq!(before == after, before.name != "payment", "{}", before.name);
+        }
+    }
+}

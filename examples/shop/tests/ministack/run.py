@@ -1,0 +1,205 @@
+"""Runs the shop on MiniStack: see `run` beside this."""
+
+import contextlib
+import json
+import os
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parents[4]
+GUIDE = ROOT / "docs" / "guide" / "on-lambda.md"
+ORDERS = 300
+STOCK = 500
+FUNCTIONS = ["payment", "relay"]
+WORKERS = ["checkout", "bookkeeping", "inventory", "shipping", "email", "analytics", "orders-view", "loyalty"]
+# Seconds. MiniStack takes one to be ready, and a process less; the audit waits until nothing is left to do.
+READY_WITHIN = 60
+STOPPED_WITHIN = 40
+AUDIT_WITHIN = 400
+
+
+class Failed(Exception):
+    """What isn't as it should be, in words."""
+
+
+def say(text):
+    print(text, flush=True)
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
+
+
+def environment(port, folder, shop):
+    """What the processes see: nothing of the user's own AWS, and what `env` exports."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "SHOP_", "RUST_"))}
+    clean |= {"MINISTACK_PORT": str(port), "RUST_BACKTRACE": "0", "AWS_EC2_METADATA_DISABLED": "true"}
+    clean |= {"SHOP_FUNCTIONS": ",".join(FUNCTIONS), "HOME": str(folder), "AWS_PAGER": ""}
+    exports = 'eval "$("$0/localstack/ministack/env")"; PATH="$1:$PATH"; env -0'
+    command = ["bash", "-euc", exports, ROOT, shop.parent]
+    pairs = subprocess.run(command, env=clean, check=True, capture_output=True, text=True).stdout.split("\0")
+    return dict(pair.split("=", 1) for pair in pairs if pair)
+
+
+class Process:
+    """A process that is stopped at the end, with all that it has started."""
+
+    def __init__(self, name, command, folder, environment):
+        self.name = name
+        self.log = folder / f"{name}.log"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True
+            )
+
+    def __enter__(self):
+        return self
+
+    def wait_for(self, ready):
+        deadline = time.monotonic() + READY_WITHIN
+        while not ready():
+            if self.process.poll() is not None:
+                raise Failed(f"{self.name} ended by itself ({self.process.returncode}):\n{self.tail()}")
+            if time.monotonic() > deadline:
+                raise Failed(f"{self.name} isn't ready after {READY_WITHIN} s:\n{self.tail()}")
+            time.sleep(0.1)
+
+    def says(self, text):
+        return text in self.log.read_text(errors="replace")
+
+    def tail(self):
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-40:])
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        try:
+            self.process.wait(STOPPED_WITHIN)
+        except subprocess.TimeoutExpired:
+            say(f"{self.name} doesn't stop within {STOPPED_WITHIN} s: it is killed")
+        # And whatever it has left behind.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+def answers(port):
+    def asked():
+        # Not through a proxy of the environment.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(f"http://127.0.0.1:{port}/_ministack/health", timeout=5):
+                return True
+        except OSError:
+            return False
+
+    return asked
+
+
+def commands():
+    """The guide's, from "Deploy" to the next heading: what it has people do is what is done here."""
+    chapter = re.search(r"^## Deploy$(.*?)^## ", GUIDE.read_text(), re.MULTILINE | re.DOTALL)
+    blocks = re.findall(r"^```sh\n(.*?)^```$", chapter[1], re.MULTILINE | re.DOTALL) if chapter else []
+    if not blocks:
+        raise Failed(f"{GUIDE} has no commands under `## Deploy`")
+    return "\n".join(blocks)
+
+
+def run(command, folder, environment, within, **options):
+    done = subprocess.run(
+        command, cwd=folder, env=environment, timeout=within, capture_output=True, text=True, **options
+    )
+    if done.returncode != 0:
+        shown = command if isinstance(command, str) else " ".join(map(str, command))
+        raise Failed(f"`{shown[:300]}` failed ({done.returncode}):\n{done.stdout[-4000:]}{done.stderr[-4000:]}")
+    return done.stdout
+
+
+def logged(function, folder, environment):
+    """What a function has logged."""
+    query = ["--query", "events[].message", "--output", "json"]
+    group = ["--log-group-name", f"/aws/lambda/shop-{function}"]
+    return json.loads(run(["aws", "logs", "filter-log-events", *group, *query], folder, environment, 60))
+
+
+def metric(lines, name):
+    """The sum of a counter over the lines of the log that are metrics."""
+    total = 0
+    for line in "\n".join(lines).splitlines():
+        with contextlib.suppress(json.JSONDecodeError):
+            measured = json.loads(line)
+            if isinstance(measured, dict) and "_aws" in measured:
+                total += measured.get(name, 0)
+    return total
+
+
+def check(what, is_so, shown):
+    if not is_so:
+        raise Failed(f"{what}: {shown}")
+    say(f"  {what}")
+
+
+def test(shop, folder):
+    port = free_port()
+    env = environment(port, folder, shop)
+    with contextlib.ExitStack() as running:
+        started = [ROOT / "localstack" / "ministack" / "start"]
+        ministack = running.enter_context(Process("ministack", started, folder, env | {"LOG_LEVEL": "INFO"}))
+        ministack.wait_for(answers(port))
+
+        archive = folder / "shop.zip"
+        packed = [sys.executable, ROOT / "packaging" / "zip.py", shop, archive, "1"]
+        run(packed, folder, env, 120)
+        say(f"  {archive.stat().st_size >> 20} MB of zip, from the profile dev")
+        deploy = env | {"arch": "x86_64", "zip": str(archive)}
+        run(["bash", "-euo", "pipefail", "-c", commands()], folder, deploy, 300)
+        say("  deployed as the guide says")
+
+        words = [shop, "worker", *WORKERS, "--poll", "1", "--stock", str(STOCK)]
+        workers = running.enter_context(Process("workers", words, folder, env))
+        workers.wait_for(lambda: workers.says("ready"))
+        bundled = (ROOT / "examples" / "shop" / "data" / "orders.csv").read_text().splitlines()
+        orders = "\n".join(bundled[: ORDERS + 1])
+        try:
+            placed = run([shop, "place", "--orders", "-"], folder, env, 120, input=orders)
+            check("300 orders are placed", placed.startswith(f"{ORDERS} orders placed"), placed)
+            audited = run([shop, "audit", "--json", "--stock", str(STOCK)], folder, env, AUDIT_WITHIN)
+        except (Failed, subprocess.TimeoutExpired) as failed:
+            raise Failed(f"{failed}\nMiniStack:\n{ministack.tail()}\nworkers:\n{workers.tail()}") from failed
+        report = json.loads(audited.splitlines()[-1])
+        shown = json.dumps(report)
+        check("the audit is exact", report["orders"] == report["terminal"] == ORDERS, shown)
+        check("nothing is lost or doubled", report["lost"] == report["doubled"] == 0, shown)
+        dead = sum(consumer["dead"] for consumer in report["consumers"].values())
+        check("nothing is a dead letter", dead == 0, shown)
+
+        # Nobody else could have handled what payment was to; but others sweep the outbox too.
+        payment = logged("payment", folder, env)
+        handled = metric(payment, "fanfare.messages.handled")
+        applied = report["consumers"]["payment"]["applied"]
+        check(f"payment's function says that it handled {handled}", handled >= applied >= ORDERS, payment[-20:])
+        relay = logged("relay", folder, env)
+        published = metric(relay, "fanfare.outbox.published")
+        check(f"the relay's function says that it published {published}", published > ORDERS, relay[-20:])
+
+
+def main():
+    shop = pathlib.Path(sys.argv[1]).resolve()
+    with tempfile.TemporaryDirectory(prefix="shop-ministack-") as folder:
+        try:
+            test(shop, pathlib.Path(folder))
+        except Failed as failed:
+            sys.exit(f"ministack: {failed}")
+
+
+if __name__ == "__main__":
+    # As Ctrl-C, so that what was begun is ended.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    main()
