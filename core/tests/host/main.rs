@@ -5,6 +5,7 @@
 #[path = "../memory_support/mod.rs"]
 mod memory_support;
 
+mod batch;
 mod dead_letters;
 mod fifo;
 mod heartbeat;

@@ -10,7 +10,7 @@ use crate::memory_support::*;
 use crate::service;
 
 /// The recorded values by metric, with those of these labels behind the name.
-fn recorded(recorder: &DebuggingRecorder) -> BTreeMap<String, Vec<f64>> {
+pub(crate) fn recorded(recorder: &DebuggingRecorder) -> BTreeMap<String, Vec<f64>> {
     let mut values = BTreeMap::<String, Vec<f64>>::new();
     for (key, _, _, value) in recorder.snapshotter().snapshot().into_vec() {
         let mut name = key.key().name().to_owned();
