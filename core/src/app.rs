@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::panic::Location;
 use std::time::Duration;
 
-use crate::topology::{DEDUPE_WINDOW, Encryption, Producer as ProducerOf, Topology};
+use crate::topology::{DEDUPE_WINDOW, Encryption, Hosting, Producer as ProducerOf, Topology};
 use crate::wiring::{Place, WiringError, WiringErrors, check_name, check_topic};
 use crate::{Command, Destination, Event, Router, RouterService};
 
@@ -38,6 +38,8 @@ pub struct App {
     attributes: Vec<String>,
     encryption: Encryption,
     dedupe_window: Duration,
+    store: Option<String>,
+    relay: Option<Hosting>,
 }
 
 /// A part of an application that publishes without consuming, such as an HTTP API.
@@ -103,6 +105,8 @@ impl App {
             attributes: Vec::new(),
             encryption: Encryption::default(),
             dedupe_window: DEDUPE_WINDOW,
+            store: None,
+            relay: None,
         }
     }
 
@@ -155,6 +159,35 @@ impl App {
         self
     }
 
+    /// Names the store's table, with the inbox and the outbox of all consumers: their roles need it.
+    ///
+    /// ```
+    /// let topology = fanfare::App::new("shop").store("shop-fanfare").topology()?;
+    /// assert_eq!(topology.store.as_deref(), Some("shop-fanfare"));
+    /// # Ok::<(), fanfare::WiringErrors>(())
+    /// ```
+    #[must_use]
+    pub fn store(mut self, table: impl Into<String>) -> Self {
+        self.store = Some(table.into());
+        self
+    }
+
+    /// Says that a relay of its own publishes the outbox, and where it runs: needed where all consumers are
+    /// functions, since a worker can relay what it commits itself.
+    ///
+    /// ```
+    /// use fanfare::topology::{FunctionSettings, Hosting};
+    /// let relay = Hosting::Function(FunctionSettings::default().batch(100));
+    /// let topology = fanfare::App::new("shop").store("shop-fanfare").relay(relay.clone()).topology()?;
+    /// assert_eq!(topology.relay, Some(relay));
+    /// # Ok::<(), fanfare::WiringErrors>(())
+    /// ```
+    #[must_use]
+    pub fn relay(mut self, hosting: Hosting) -> Self {
+        self.relay = Some(hosting);
+        self
+    }
+
     /// Its consumers, in the order they were added.
     pub fn consumers(&self) -> &[Router] {
         &self.routers
@@ -185,6 +218,8 @@ impl App {
         topology.attributes.extend(self.attributes.iter().cloned());
         topology.encryption = self.encryption.clone();
         topology.dedupe_window = self.dedupe_window;
+        topology.store = self.store.clone();
+        topology.relay = self.relay.clone();
         Ok(topology)
     }
 

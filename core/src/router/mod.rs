@@ -12,7 +12,9 @@ use tower::util::BoxCloneSyncService;
 use tower::{Layer, Service, ServiceExt};
 
 use crate::delivery::Declared;
-use crate::topology::{FunctionSettings, Hosting, Objectives, QueueSettings, ServiceSettings};
+use crate::topology::{
+    FunctionSettings, Hosting, Objectives, QueueSettings, ServiceSettings, TableAction, TableUse,
+};
 use crate::wiring::{Place, WiringError, check_topic};
 use crate::{Backoff, BoxError, Command, Destination, Event, Handler, Message, Outcome};
 
@@ -59,6 +61,7 @@ pub struct Router {
     pub(crate) queue: QueueSettings,
     pub(crate) hosting: Hosting,
     pub(crate) objectives: Objectives,
+    pub(crate) tables: Vec<TableUse>,
     pub(crate) problems: Vec<WiringError>,
     layers: Vec<AddLayer>,
     ignore_unknown: bool,
@@ -78,6 +81,7 @@ impl Router {
             queue: QueueSettings::default(),
             hosting: Hosting::default(),
             objectives: Objectives::default(),
+            tables: Vec::new(),
             problems: Vec::new(),
             layers: Vec::new(),
             ignore_unknown: false,
@@ -307,6 +311,19 @@ impl Router {
     #[must_use]
     pub fn objective(mut self, oldest: Duration) -> Self {
         self.objectives.oldest = oldest;
+        self
+    }
+
+    /// Says what its handlers do with a table, by its name: its role allows them that and nothing else.
+    /// What the inbox and the outbox do with the store's table goes without saying.
+    ///
+    /// ```
+    /// use fanfare::topology::TableAction;
+    /// let billing = fanfare::Router::new("billing").table("shop-ledger", [TableAction::Put, TableAction::Check]);
+    /// ```
+    #[must_use]
+    pub fn table(mut self, name: impl Into<String>, actions: impl IntoIterator<Item = TableAction>) -> Self {
+        TableUse::add(&mut self.tables, name.into(), actions);
         self
     }
 

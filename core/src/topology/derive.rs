@@ -44,6 +44,7 @@ pub(super) fn consumer(router: &Router, problems: &mut Vec<WiringError>) -> Cons
         queue: router.queue.clone(),
         hosting: router.hosting.clone(),
         objectives: router.objectives.clone(),
+        tables: router.tables.clone(),
         subscriptions: types
             .iter()
             .map(|(topic, types)| Subscription {

@@ -7,6 +7,7 @@ mod objectives;
 mod policy;
 mod queue;
 mod service;
+mod table_use;
 mod validate;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,9 +20,10 @@ use self::derive::{consumer, unhandled};
 pub use self::encryption::Encryption;
 pub use self::function::{FunctionSettings, Hosting, Pollers};
 pub use self::objectives::Objectives;
-pub use self::policy::queue_policy;
+pub use self::policy::{queue_policy, topic_policy};
 pub use self::queue::QueueSettings;
 pub use self::service::ServiceSettings;
+pub use self::table_use::{TableAction, TableUse};
 use crate::wiring::{WiringError, WiringErrors};
 use crate::{Destination, Router, is_fifo};
 
@@ -61,6 +63,10 @@ pub struct Topology {
     pub encryption: Encryption,
     /// How long consumers remember what they have handled; 30 days by default. The store's window.
     pub dedupe_window: Duration,
+    /// The store's table, which all consumers use.
+    pub store: Option<String>,
+    /// Where a relay of its own runs, if there is one.
+    pub relay: Option<Hosting>,
 }
 
 /// The attributes that every message can have; see [`Outgoing::attributes`](crate::Outgoing::attributes).
@@ -128,6 +134,8 @@ pub struct Consumer {
     pub objectives: Objectives,
     /// The topics that it takes from, each with the filter policy that its handlers make.
     pub subscriptions: Vec<Subscription>,
+    /// The tables that its handlers use, besides the store's.
+    pub tables: Vec<TableUse>,
     /// Its handlers.
     pub handlers: Vec<HandlerOf>,
 }
@@ -255,6 +263,8 @@ impl Topology {
             attributes: ROUTING.map(str::to_owned).to_vec(),
             encryption: Encryption::default(),
             dedupe_window: DEDUPE_WINDOW,
+            store: None,
+            relay: None,
         })
     }
 

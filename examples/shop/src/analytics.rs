@@ -5,6 +5,7 @@
 
 use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::types::Update;
+use fanfare::topology::TableAction;
 use fanfare::{Delivery, Failure, Handled, Handler, Router};
 use fanfare_store::Inbox;
 
@@ -25,6 +26,7 @@ pub fn consumer(deps: &Deps) -> Router {
         inbox: deps.store.inbox(),
     };
     Router::new(NAME)
+        .table(SALES.name, [TableAction::Update])
         .on::<PaymentCharged>(analytics.clone())
         .on::<PaymentRefunded>(analytics)
 }

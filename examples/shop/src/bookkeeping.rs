@@ -6,6 +6,7 @@
 
 use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::types::{ReturnValuesOnConditionCheckFailure, Update};
+use fanfare::topology::TableAction;
 use fanfare::{Delivery, Failure, Handled, Handler, Router};
 use fanfare_store::{CommitError, Inbox};
 
@@ -22,7 +23,9 @@ pub fn consumer(deps: &Deps) -> Router {
     let bookkeeping = Bookkeeping {
         inbox: deps.store.inbox(),
     };
-    Router::new(NAME).on::<LedgerPosted>(bookkeeping)
+    Router::new(NAME)
+        .table(BOOKS.name, [TableAction::Update])
+        .on::<LedgerPosted>(bookkeeping)
 }
 
 struct Bookkeeping {

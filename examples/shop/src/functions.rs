@@ -7,12 +7,15 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use fanfare::App;
-use fanfare::topology::FunctionSettings;
+use fanfare::topology::{FunctionSettings, Hosting, ServiceSettings};
 
 use crate::{CONSUMERS, bookkeeping};
 
 /// The relay's name among functions; the others are consumers.
 pub const RELAY: &str = "relay";
+
+/// How many changes of the store's table the relay gets at once.
+const RELAYED: usize = 100;
 
 /// The environment variable that names what is deployed as functions, with commas between: set it for
 /// `shop provision` and for the workers, whose queues it sets up.
@@ -77,8 +80,14 @@ impl Functions {
     }
 
     /// Sets up the consumers that are functions: an invocation may take so long, and their messages are
-    /// hidden for as long as Lambda wants that.
+    /// hidden for as long as Lambda wants that. And the relay, whichever it is.
     pub(crate) fn set_up(&self, app: App, timeout: Duration) -> App {
+        let relay = FunctionSettings::default().timeout(timeout).batch(RELAYED);
+        let app = app.relay(match self.has(RELAY) {
+            true => Hosting::Function(relay),
+            // What it sweeps doesn't pile up in a queue: one is enough.
+            false => Hosting::Service(ServiceSettings::default().tasks(1, 1)),
+        });
         app.map_consumers(|router| {
             if !self.has(router.name()) {
                 return router;

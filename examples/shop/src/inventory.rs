@@ -11,6 +11,7 @@
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem, Update};
+use fanfare::topology::TableAction;
 use fanfare::{Backoff, Delivery, Failure, Handled, Handler, Router};
 use fanfare_store::{CommitError, Inbox};
 use std::time::Duration;
@@ -43,6 +44,11 @@ pub fn consumer(deps: &Deps) -> Router {
         dynamo: deps.dynamo.clone(),
     };
     Router::new(NAME)
+        .table(
+            SHELVES.name,
+            [TableAction::Scan, TableAction::Put, TableAction::Update],
+        )
+        .table(RESERVATIONS.name, [TableAction::Put])
         .on::<PaymentCharged>(inventory)
         .emits::<StockReserved>()
         .emits::<StockRejected>()

@@ -95,6 +95,7 @@ pub struct Deps {
 /// The shop: every consumer and producer.
 pub fn app(deps: &Deps) -> App {
     App::new(NAME)
+        .store(tables::FANFARE)
         .producer(checkout::producer())
         .consumer(checkout::consumer(deps))
         .consumer(payment::consumer(deps))

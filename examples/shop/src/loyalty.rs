@@ -4,6 +4,7 @@
 //! [`app`](crate::app). No other service knows of it.
 
 use aws_sdk_dynamodb::types::Update;
+use fanfare::topology::TableAction;
 use fanfare::{Delivery, Failure, Handled, Handler, Router};
 use fanfare_store::Inbox;
 
@@ -23,7 +24,9 @@ pub fn consumer(deps: &Deps) -> Router {
     let loyalty = Loyalty {
         inbox: deps.store.inbox(),
     };
-    Router::new(NAME).on::<ShipmentCreated>(loyalty)
+    Router::new(NAME)
+        .table(POINTS.name, [TableAction::Update])
+        .on::<ShipmentCreated>(loyalty)
 }
 
 struct Loyalty {

@@ -5,6 +5,7 @@
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, Update};
+use fanfare::topology::TableAction;
 use fanfare::{Delivery, Event, Failure, Handled, Handler, Router};
 use fanfare_store::Inbox;
 use serde::Serialize;
@@ -25,6 +26,7 @@ pub fn consumer(deps: &Deps) -> Router {
         inbox: deps.store.inbox(),
     };
     Router::new(NAME)
+        .table(VIEWS.name, [TableAction::Update])
         .on::<OrderPlaced>(view.clone())
         .on::<PaymentCharged>(view.clone())
         .on::<PaymentFailed>(view.clone())

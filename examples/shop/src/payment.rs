@@ -9,6 +9,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::types::{AttributeValue, Put};
+use fanfare::topology::TableAction;
 use fanfare::{Clock, Delivery, Failure, Handled, Handler, Router, new_id};
 use fanfare_store::Inbox;
 
@@ -36,6 +37,7 @@ pub fn consumer(deps: &Deps) -> Router {
         clock: deps.clock.clone(),
     };
     Router::new(NAME)
+        .table(LEDGER.name, [TableAction::Put])
         .on::<OrderPlaced>(payment.clone())
         .emits::<PaymentCharged>()
         .emits::<PaymentFailed>()

@@ -1,6 +1,7 @@
 //! Shipping sends a parcel for what is reserved.
 
 use aws_sdk_dynamodb::types::Put;
+use fanfare::topology::TableAction;
 use fanfare::{Clock, Delivery, Failure, Handled, Handler, Router, new_id};
 use fanfare_store::Inbox;
 
@@ -19,6 +20,7 @@ pub fn consumer(deps: &Deps) -> Router {
         clock: deps.clock.clone(),
     };
     Router::new(NAME)
+        .table(SHIPMENTS.name, [TableAction::Put])
         .on::<StockReserved>(shipping)
         .emits::<ShipmentCreated>()
 }

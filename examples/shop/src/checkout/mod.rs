@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::Update;
+use fanfare::topology::TableAction;
 use fanfare::{Delivery, Failure, Handled, Handler, Producer, Router};
 use fanfare_store::Inbox;
 
@@ -30,6 +31,7 @@ pub fn consumer(deps: &Deps) -> Router {
         inbox: deps.store.inbox(),
     };
     Router::new(NAME)
+        .table(ORDERS.name, [TableAction::Update])
         .on::<StockRejected>(cancel)
         .emits::<OrderCancelled>()
         .sends::<RefundPayment>()

@@ -18,10 +18,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fanfare::port::BoxFuture;
+use fanfare::topology::TableAction;
 use fanfare::{Delivery, Event, Failure, Handled, Handler, Router};
 use fanfare_store::Inbox;
 
 use crate::events::{PaymentFailed, PaymentRefunded, ShipmentCreated};
+use crate::tables::MAILS;
 use crate::{Deps, Order};
 
 pub use folder::Folder;
@@ -60,6 +62,7 @@ pub fn consumer(deps: &Deps) -> Router {
         lease: deps.mail_lease,
     };
     Router::new(NAME)
+        .table(MAILS.name, [TableAction::Put])
         .on::<PaymentFailed>(email.clone())
         .on::<PaymentRefunded>(email.clone())
         .on::<ShipmentCreated>(email)
