@@ -8,11 +8,11 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Json, Router};
 use fanfare::memory::QueueSettings;
 use fanfare::{Clock, Delivery, Draft, Event, Failure, Handled};
 use fanfare_lambda::Function;
@@ -121,8 +121,10 @@ async fn next(State(api): State<Arc<Api>>) -> Response {
 async fn reply(
     State(api): State<Arc<Api>>,
     Path((id, kind)): Path<(String, String)>,
-    Json(body): Json<Value>,
+    body: String,
 ) -> StatusCode {
+    // Not every reply says that it is JSON.
+    let body = serde_json::from_str(&body).unwrap();
     api.replies.send(Reply { id, kind, body }).await.unwrap();
     StatusCode::ACCEPTED
 }
