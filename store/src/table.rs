@@ -23,14 +23,21 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long a call may take, the SDK's retries included.
 const CALL: Duration = Duration::from_secs(10);
 
-/// The description of a store's table: its keys, the sparse index of pending records, and expiry. It
-/// has no stream, since nothing here reads one; add it where functions are to
-/// (`table("shop").stream(Stream::NewImage)`).
+/// The description of a store's table: its keys, the sparse index of pending records, and expiry.
+///
+/// It has no stream, which nothing needs but a function that relays
+/// ([`Relay::stream`](crate::Relay::stream)). That one needs new images, as below. Old images as well do it
+/// no harm; with keys alone it reads what it could have ignored. The mapping needs
+/// `ReportBatchItemFailures`.
 ///
 /// ```
 /// let table = fanfare_store::table("shop-fanfare");
 /// assert_eq!(table.expiry.as_deref(), Some("expires_at"));
 /// assert_eq!(table.indexes[0].name, "pending");
+///
+/// use fanfare::table::Stream;
+/// let relayed = table.stream(Stream::NewImage);
+/// assert_eq!(relayed.stream.map(Stream::name), Some("NEW_IMAGE"));
 /// ```
 pub fn table(name: impl Into<String>) -> Table {
     let pending = Index::new(PENDING, Key::text(SHARD))
@@ -43,11 +50,10 @@ pub fn table(name: impl Into<String>) -> Table {
 }
 
 impl Store {
-    /// Makes the table, as [`table`] describes it: without a stream, for the embedded database looks
-    /// through all of a stream for each record it adds. One that is there is checked, and given expiry
-    /// when it has none.
+    /// Makes the table, as [`table`] describes it: without a stream. One that is there is checked, and
+    /// given expiry when it has none.
     ///
-    /// For development and tests, as [`create_table`] is.
+    /// For development and tests, as [`create_table`] is, which makes it with a stream too.
     ///
     /// # Errors
     /// As [`create_table`].

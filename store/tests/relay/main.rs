@@ -14,6 +14,7 @@ mod retry;
 mod several;
 mod shutdown;
 mod status;
+mod stream;
 mod sweep;
 mod topics;
 mod world;

@@ -76,15 +76,22 @@ impl World {
     }
 
     pub(crate) async fn with_shards(shards: u32) -> Self {
-        let clock = Clock::tokio(UNIX_EPOCH + Duration::from_secs(1_800_000_000));
         let world = Self {
-            dynamo: Dynamo::memory(clock.clone()).unwrap(),
-            clock,
-            topics: Topics::new(),
             shards,
+            ..Self::without_table()
         };
         world.store().create_table().await.unwrap();
         world
+    }
+
+    pub(crate) fn without_table() -> Self {
+        let clock = Clock::tokio(UNIX_EPOCH + Duration::from_secs(1_800_000_000));
+        Self {
+            dynamo: Dynamo::memory(clock.clone()).unwrap(),
+            clock,
+            topics: Topics::new(),
+            shards: 4,
+        }
     }
 
     /// A store without faults, that no relay is attached to.
