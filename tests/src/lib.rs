@@ -1,9 +1,11 @@
 //! The world that fanfare is tested in.
 //!
 //! [`mod@conformance`] is what every transport promises, as cases that run against any of them;
-//! [`simulation`] is a small shop under a fault plan with an exact audit.
+//! [`simulation`] is a small shop under a fault plan with an exact audit, [`lambda`] how both call a
+//! function.
 
 pub mod conformance;
+pub mod lambda;
 pub mod simulation;
 
 /// The code in the README and the guide, compiled and run.
@@ -19,4 +21,6 @@ mod prose {
     struct BreakingItOnPurpose;
     #[doc = include_str!("../../docs/guide/on-sns-and-sqs.md")]
     struct OnSnsAndSqs;
+    #[doc = include_str!("../../docs/guide/on-lambda.md")]
+    struct OnLambda;
 }

@@ -34,7 +34,7 @@ impl Transport for LocalInProcess {
     }
 
     async fn world(&self, topology: &Topology) -> anyhow::Result<Sdk> {
-        let clock = Clock::tokio(SystemTime::UNIX_EPOCH + Duration::from_secs(1_750_000_000));
+        let clock = clock();
         let local = local(&clock, topology)?;
         Sdk::connect(
             local.sdk_config(),
@@ -78,8 +78,13 @@ impl Transport for LocalOnSocket {
     }
 }
 
+/// A clock that is paused along with the runtime.
+pub(super) fn clock() -> Clock {
+    Clock::tokio(SystemTime::UNIX_EPOCH + Duration::from_secs(1_750_000_000))
+}
+
 /// Services with everything that the topology says.
-fn local(clock: &Clock, topology: &Topology) -> anyhow::Result<Local> {
+pub(super) fn local(clock: &Clock, topology: &Topology) -> anyhow::Result<Local> {
     let broker = Broker::new(clock.clone(), FaultPlan::none());
     set_up(&broker, topology)?;
     Ok(Local::of(broker, Dynamo::memory(clock.clone())?))

@@ -16,6 +16,7 @@
 mod capability;
 mod fixture;
 mod in_process;
+mod lambda;
 mod local;
 mod localstack;
 mod sdk;
@@ -24,6 +25,7 @@ mod transport;
 
 pub use capability::{Capabilities, Capability};
 pub use in_process::{InProcess, Topics};
+pub use lambda::{Functions, Lambda};
 pub use local::{LocalInProcess, LocalOnSocket};
 pub use localstack::LocalStack;
 pub use sdk::Sdk;

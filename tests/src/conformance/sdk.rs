@@ -75,7 +75,7 @@ impl Sdk {
         })
     }
 
-    fn queue_of(&self, consumer: &str) -> String {
+    pub(super) fn queue_of(&self, consumer: &str) -> String {
         let fifo = self
             .topology
             .consumer(consumer)

@@ -4,9 +4,13 @@
 //! started anew, cut off from their tables and queues, and their messages come twice and out of
 //! order. Then the storm is over, dead letters are redriven, and once nothing moves any more the
 //! tables must hold exactly what the model says: a seed that ends otherwise is a test case.
+//!
+//! Some consumers can be Lambda functions instead, behind mappings of their queues, with environments that
+//! are killed in the middle of an invocation and invocations whose answers get lost.
 
 mod audit;
 mod events;
+mod function;
 mod model;
 mod process;
 mod producers;
@@ -41,6 +45,7 @@ pub struct Simulation {
     seed: u64,
     mutation: Option<Mutation>,
     calm: bool,
+    functions: bool,
 }
 
 /// How a run ended.
@@ -56,6 +61,8 @@ pub struct Report {
     pub injected: BTreeMap<&'static str, u64>,
     /// How often a process was killed.
     pub kills: u64,
+    /// How often a function was invoked.
+    pub invocations: u64,
     /// How many dead letters were redriven.
     pub redriven: usize,
     /// How often a lease was taken over from a holder that was still at work.
@@ -71,6 +78,7 @@ impl Simulation {
             seed,
             mutation: None,
             calm: false,
+            functions: false,
         }
     }
 
@@ -87,6 +95,15 @@ impl Simulation {
     #[must_use]
     pub fn calm(self) -> Self {
         Self { calm: true, ..self }
+    }
+
+    /// The same with some consumers, and in some runs all, as Lambda functions.
+    #[must_use]
+    pub fn with_functions(self) -> Self {
+        Self {
+            functions: true,
+            ..self
+        }
     }
 
     /// Runs it on this thread, whose random generator it takes.
@@ -108,12 +125,13 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "seed {}: {} problems; {} calls in {:?}, {} kills, {} redriven, {} overlaps, faults {:?}",
+            "seed {}: {} problems; {} calls in {:?}, {} kills, {} invocations, {} redriven, {} overlaps, faults {:?}",
             self.seed,
             self.problems.len(),
             self.trace.len(),
             self.took,
             self.kills,
+            self.invocations,
             self.redriven,
             self.overlaps,
             self.injected
@@ -121,9 +139,14 @@ impl fmt::Display for Report {
         for problem in &self.problems {
             writeln!(f, "  {problem}")?;
         }
+        let functions = match self.invocations {
+            0 => "",
+            _ => "FANFARE_FUNCTIONS=1 ",
+        };
         write!(
             f,
-            "replay it with: FANFARE_SEED={} cargo test -p fanfare-tests --test simulation one_seed -- --nocapture",
+            "replay it with: {functions}FANFARE_SEED={} cargo test -p fanfare-tests --test simulation one_seed -- \
+             --nocapture",
             self.seed
         )
     }

@@ -1,4 +1,5 @@
-//! One process of the shop: a host for each consumer and a relay, killed and started anew.
+//! One process of the shop: a host for each consumer that is no function, and a relay, killed and started
+//! anew.
 
 use std::sync::{Arc, Once};
 use std::time::Duration;
@@ -53,7 +54,8 @@ async fn live(
         .backoff(Backoff::new(Duration::from_secs(1), Duration::from_secs(10)));
     let app = shop::app(&parts).map_consumers(|router| router.layer(PanicLayer::new(plans.queues.clone())));
     let mut served = Vec::new();
-    for service in app.services()? {
+    let own = |service: &RouterService| !world.functions.contains(service.consumer());
+    for service in app.services()?.into_iter().filter(own) {
         let (config, inbox, stopped) = (&config, inbox.clone(), stopped.clone());
         served.push(Box::pin(async move {
             let Some(worker) = connect(world, config, service, stopped.clone()).await else {
@@ -98,7 +100,8 @@ async fn connect(
     }
 }
 
-async fn stop(mut stopped: watch::Receiver<bool>) {
+/// Resolves when everything is to stop.
+pub(super) async fn stop(mut stopped: watch::Receiver<bool>) {
     // The sender outlives every process.
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }

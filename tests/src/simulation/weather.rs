@@ -25,6 +25,9 @@ pub(super) struct Plans {
 /// The rate of lost requests between the times in which nothing comes through.
 const LOST: f64 = 0.01;
 
+/// The last of the processes.
+const PRODUCERS: usize = 3;
+
 impl Weather {
     pub(super) fn drawn(random: &mut fastrand::Rng, processes: &[&'static str], calm: bool) -> Self {
         // From a nearly fair day to one on which every tenth call fails.
@@ -81,7 +84,7 @@ impl Weather {
             // Mostly one of those that handle events.
             let process = match random.u8(0..10) {
                 0 => &self.processes[random.usize(0..self.processes.len())],
-                _ => &self.processes[random.usize(0..2)],
+                _ => &self.processes[random.usize(0..self.processes.len() - PRODUCERS)],
             };
             let plans: &[&FaultPlan] = match random.u8(0..4) {
                 0 => &[&process.queues],

@@ -1,6 +1,6 @@
 //! One run from its first order to its audit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -22,7 +22,7 @@ use super::model::Scenario;
 use super::provider::Provider;
 use super::shop::{self, Gaps, Parts};
 use super::weather::Weather;
-use super::{RECORDS, Report, Simulation, process, producers, table};
+use super::{RECORDS, Report, Simulation, function, process, producers, table};
 
 /// What the processes and producers of one run share: what survives them.
 pub(super) struct World {
@@ -31,6 +31,8 @@ pub(super) struct World {
     account: Account,
     pub(super) topology: Topology,
     pub(super) clock: Clock,
+    /// The consumers that are Lambda functions.
+    pub(super) functions: BTreeSet<&'static str>,
     simulation: Simulation,
     provider: Provider,
     gaps: Gaps,
@@ -71,6 +73,7 @@ impl World {
             provider: self.provider.clone(),
             gaps: self.gaps.clone(),
             ledger_receives: self.ledger_receives,
+            functions: self.functions.clone(),
         }
     }
 }
@@ -82,12 +85,13 @@ pub(super) async fn run(simulation: Simulation) -> anyhow::Result<Report> {
     let start = Instant::now();
     let mut random = fastrand::Rng::with_seed(simulation.seed);
     let scenario = Scenario::drawn(&mut random);
-    let weather = Weather::drawn(
-        &mut random,
-        &["east", "west", "web", "kiosk", "counter"],
-        simulation.calm,
-    );
-    let world = Arc::new(set_up(simulation, &weather, &mut random)?);
+    let functions = functions(&simulation);
+    let mut processes = vec!["east", "west", "web", "kiosk", "counter"];
+    if !functions.is_empty() {
+        processes.insert(2, "lambda");
+    }
+    let weather = Weather::drawn(&mut random, &processes, simulation.calm);
+    let world = Arc::new(set_up(simulation, functions, &weather, &mut random)?);
     let observer = world.local.dynamo().client(&Life::new("observer"));
     prepare(&world, &observer, &scenario).await?;
     let store = world.store(observer.clone());
@@ -96,6 +100,14 @@ pub(super) async fn run(simulation: Simulation) -> anyhow::Result<Report> {
     let processes: Vec<_> = weather.processes[..2]
         .iter()
         .map(|plans| tokio::spawn(process::run(world.clone(), plans.clone(), stopped.clone())))
+        .collect();
+    let consumers = world.topology.consumers.iter();
+    let functions: Vec<_> = consumers
+        .filter(|consumer| world.functions.contains(consumer.name.as_str()))
+        .map(|consumer| {
+            let (plans, stopped) = (weather.processes[2].clone(), stopped.clone());
+            tokio::spawn(function::run(world.clone(), plans, consumer.clone(), stopped))
+        })
         .collect();
     let storm_for = Duration::from_secs(random.u64(20..60));
     let mut storm = {
@@ -130,6 +142,13 @@ pub(super) async fn run(simulation: Simulation) -> anyhow::Result<Report> {
         let ended = tokio::time::timeout(Duration::from_secs(120), process).await;
         kills += ended.context("a process did not stop")???;
     }
+    let mut invocations = 0;
+    for function in functions {
+        let ended = tokio::time::timeout(Duration::from_secs(120), function).await;
+        let invoked = ended.context("a mapping did not stop")???;
+        kills += invoked.kills;
+        invocations += invoked.invocations;
+    }
     let contents = table::read(&observer).await?;
     problems.extend(audit::audit(&scenario, &contents, &world.provider));
     problems.extend(gaps(&world, redriven.get("bookkeeping").copied().unwrap_or(0)));
@@ -139,13 +158,34 @@ pub(super) async fn run(simulation: Simulation) -> anyhow::Result<Report> {
         trace: weather.trace(),
         injected: weather.injected(),
         kills,
+        invocations,
         redriven: redriven.values().sum(),
         overlaps: world.provider.overlaps(),
         took: start.elapsed(),
     })
 }
 
-fn set_up(simulation: Simulation, weather: &Weather, random: &mut fastrand::Rng) -> anyhow::Result<World> {
+/// Which consumers are functions: all of them in some runs. Drawn apart, so that a seed is the same with and
+/// without them in everything else.
+fn functions(simulation: &Simulation) -> BTreeSet<&'static str> {
+    let mut random = fastrand::Rng::with_seed(!simulation.seed);
+    if !simulation.functions {
+        return BTreeSet::new();
+    }
+    if random.u8(0..3) == 0 {
+        return shop::CONSUMERS.into();
+    }
+    let first = random.usize(0..shop::CONSUMERS.len());
+    let drawn = shop::CONSUMERS.into_iter().filter(|_| random.bool());
+    drawn.chain([shop::CONSUMERS[first]]).collect()
+}
+
+fn set_up(
+    simulation: Simulation,
+    functions: BTreeSet<&'static str>,
+    weather: &Weather,
+    random: &mut fastrand::Rng,
+) -> anyhow::Result<World> {
     // A Tuesday in 2025.
     let clock = Clock::tokio(SystemTime::UNIX_EPOCH + Duration::from_secs(1_750_000_000));
     let broker = Broker::new(clock.clone(), weather.broker.clone());
@@ -162,6 +202,7 @@ fn set_up(simulation: Simulation, weather: &Weather, random: &mut fastrand::Rng)
         provider: provider.clone(),
         gaps: Gaps::default(),
         ledger_receives,
+        functions: functions.clone(),
     });
     let topology = looked_at.topology()?;
     fanfare::memory::set_up(local.broker(), &topology)?;
@@ -173,6 +214,7 @@ fn set_up(simulation: Simulation, weather: &Weather, random: &mut fastrand::Rng)
         gaps: Gaps::default(),
         ledger_receives,
         clock,
+        functions,
         simulation,
     })
 }

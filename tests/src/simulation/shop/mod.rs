@@ -6,6 +6,7 @@ mod payment;
 mod stock;
 mod view;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use super::events::{
     MailSent, OrderPlaced, PaymentCharged, PaymentFailed, PaymentRefunded, Posted, RefundPayment,
     StockRejected, StockReserved,
 };
+use super::function;
 use super::provider::Provider;
 
 pub(crate) use bookkeeping::Gaps;
@@ -33,7 +35,12 @@ pub(crate) struct Parts {
     pub(crate) gaps: Gaps,
     /// How often bookkeeping is given a posting before it becomes a dead letter.
     pub(crate) ledger_receives: u32,
+    /// The consumers that are Lambda functions.
+    pub(crate) functions: BTreeSet<&'static str>,
 }
+
+/// The names of all consumers.
+pub(crate) const CONSUMERS: [&str; 5] = ["payment", "stock", "mail", "bookkeeping", "view"];
 
 /// The shop, for the process that these parts belong to.
 pub(crate) fn app(parts: &Parts) -> App {
@@ -78,6 +85,14 @@ pub(crate) fn app(parts: &Parts) -> App {
                 .on::<StockRejected>(view.clone())
                 .on::<MailSent>(view),
         )
+        .map_consumers(|router| match parts.functions.contains(router.name()) {
+            true => {
+                let settings = function::settings(router.name(), parts.ledger_receives);
+                let longest = 6 * settings.timeout + settings.window;
+                router.visibility_timeout(longest).function(settings)
+            }
+            false => router,
+        })
 }
 
 fn consumer(name: &str) -> Router {
