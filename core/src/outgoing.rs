@@ -115,6 +115,16 @@ impl Outgoing {
         }
     }
 
+    /// The name of a payload's schema, as envelopes have it (`dataschema`): it ends in the version.
+    ///
+    /// ```
+    /// let name = fanfare::Outgoing::schema_uri("order.placed", 2);
+    /// assert_eq!(name, "urn:fanfare:order.placed:2");
+    /// ```
+    pub fn schema_uri(ty: &str, version: u16) -> String {
+        schema(ty, version)
+    }
+
     /// Whether it goes to a FIFO topic, where its key's order counts.
     pub fn is_ordered(&self) -> bool {
         matches!(&self.destination, Destination::Topic(topic) if is_fifo(topic))
