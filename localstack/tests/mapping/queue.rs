@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::future::{Future, pending, ready};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
 use aws_sdk_sqs::primitives::Blob;
