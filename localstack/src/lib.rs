@@ -22,10 +22,12 @@ mod connector;
 mod digest;
 mod dynamo;
 mod faults;
+mod lambda;
 mod local;
 pub mod mapping;
 mod messaging;
 mod query;
+mod recorded;
 mod request;
 mod server;
 mod services;
@@ -35,4 +37,5 @@ mod sts;
 
 pub use dynamo::{Dynamo, DynamoError};
 pub use local::Local;
+pub use recorded::Recorded;
 pub use server::serve;

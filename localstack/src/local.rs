@@ -1,6 +1,6 @@
 //! All local services together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,10 +18,11 @@ use fanfare::{Account, Clock};
 
 use crate::connector::{Connector, Now, Timers};
 use crate::messaging::{ACCOUNT, Messaging, REGION};
+use crate::recorded::{Recorded, Recorder};
 use crate::services::Services;
 use crate::{Dynamo, DynamoError};
 
-/// SNS, SQS, STS's `GetCallerIdentity` and DynamoDB inside the process, behind the AWS SDK's own
+/// SNS, SQS, STS's `GetCallerIdentity`, DynamoDB and Lambda's empty lists inside the process, behind the AWS SDK's own
 /// clients. Clones share everything.
 ///
 /// Messages live in a [`Broker`], with its semantics and its limits, and tables in a [`Dynamo`]. What
@@ -51,6 +52,7 @@ use crate::{Dynamo, DynamoError};
 pub struct Local {
     dynamo: Dynamo,
     messaging: Arc<Messaging>,
+    recorder: Option<Recorder>,
 }
 
 impl Local {
@@ -80,7 +82,11 @@ impl Local {
     /// ```
     pub fn of(broker: Broker, dynamo: Dynamo) -> Self {
         let messaging = Arc::new(Messaging::new(broker));
-        Self { dynamo, messaging }
+        Self {
+            dynamo,
+            messaging,
+            recorder: None,
+        }
     }
 
     /// The same services, reached under this fault plan, below the SDK. To every call requests and
@@ -112,6 +118,23 @@ impl Local {
             dynamo: self.dynamo.with_faults(plan),
             ..self
         }
+    }
+
+    /// The same services, where every call from now on is noted with its caller, for
+    /// [`recorded`](Self::recorded). It costs another reading of each request.
+    #[must_use]
+    pub fn recording(self) -> Self {
+        Self {
+            recorder: Some(Recorder::default()),
+            ..self
+        }
+    }
+
+    /// Who has made which call on what, each once: for trying whether a role allows what is really done.
+    /// Calls that were refused or lost are among them, and nothing is unless it is
+    /// [`recording`](Self::recording).
+    pub fn recorded(&self) -> BTreeSet<Recorded> {
+        self.recorder.as_ref().map(Recorder::all).unwrap_or_default()
     }
 
     /// The broker that holds topics, queues and messages: for looking and setting up without a call.
@@ -199,6 +222,7 @@ impl Local {
         Services {
             dynamo: Arc::clone(self.dynamo.shared()),
             messaging: Some(Arc::clone(&self.messaging)),
+            recorder: self.recorder.clone(),
         }
     }
 }

@@ -9,6 +9,10 @@ pub(crate) struct Request<'a> {
     pub(crate) host: &'a str,
     /// The header `x-amz-target`, which the JSON protocols have.
     pub(crate) target: Option<&'a str>,
+    /// The path of a request that reads, as only Lambda's API has them.
+    pub(crate) read: Option<&'a str>,
+    /// Whose access key it is signed with.
+    pub(crate) access_key: Option<&'a str>,
     /// The header `x-amzn-trace-id`.
     pub(crate) trace_header: Option<&'a str>,
     pub(crate) body: &'a [u8],
@@ -19,11 +23,21 @@ impl<'a> Request<'a> {
     pub(crate) fn of_sdk(request: &'a HttpRequest) -> Self {
         let uri = request.uri();
         let rest = uri.split_once("://").map_or(uri, |(_scheme, rest)| rest);
+        let host = rest.split(['/', '?']).next().unwrap_or_default();
+        let path = rest[host.len()..].split('?').next();
         Self {
-            host: rest.split(['/', '?']).next().unwrap_or_default(),
+            host,
+            read: path.filter(|_| request.method() == "GET"),
+            access_key: request.headers().get("authorization").and_then(access_key),
             target: request.headers().get("x-amz-target"),
             trace_header: request.headers().get("x-amzn-trace-id"),
             body: request.body().bytes().unwrap_or_default(),
         }
     }
+}
+
+/// The access key of a signature: `AWS4-HMAC-SHA256 Credential=AKIAEXAMPLE/20261121/...`.
+pub(crate) fn access_key(authorization: &str) -> Option<&str> {
+    let (_, credential) = authorization.split_once("Credential=")?;
+    credential.split('/').next()
 }

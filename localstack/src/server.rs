@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fanfare::fault::{Fault, Life};
-use http::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderValue};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue};
 use http::{Method, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Body, Incoming};
@@ -21,8 +21,9 @@ use tokio::task::JoinSet;
 
 use crate::Local;
 use crate::answer::Answer;
+use crate::lambda::List;
 use crate::query::request_id;
-use crate::request::Request;
+use crate::request::{Request, access_key};
 
 /// The largest body: what DynamoDB takes at most, and more than 1 MiB of text can grow to.
 const BODY: usize = 16 * 1024 * 1024;
@@ -44,7 +45,7 @@ const CALL: [Fault; 4] = [
     Fault::Throttle,
 ];
 
-/// Serves SNS, SQS, STS and DynamoDB on one socket, over HTTP/1.1 with keep-alive, until `shutdown`
+/// Serves SNS, SQS, STS, DynamoDB and Lambda's empty lists on one socket, over HTTP/1.1 with keep-alive, until `shutdown`
 /// resolves; calls under way then have a second to end. `GET /health` says that it runs. Under a fault
 /// plan an answer that gets lost is a connection that is closed.
 ///
@@ -138,8 +139,10 @@ async fn respond(
     if parts.uri.path() == "/health" && [Method::GET, Method::HEAD].contains(&parts.method) {
         return Ok(health());
     }
-    if parts.method != Method::POST {
-        let message = "calls are POST requests; GET /health says that the server runs";
+    let read = (parts.method == Method::GET).then(|| parts.uri.path());
+    if parts.method != Method::POST && read.and_then(List::at).is_none() {
+        let message =
+            "calls are POST requests, but for Lambda's lists; GET /health says that the server runs";
         return Ok(response(refusal(StatusCode::METHOD_NOT_ALLOWED, message)));
     }
     if body.size_hint().lower() > BODY as u64 {
@@ -156,6 +159,8 @@ async fn respond(
     let request = Request {
         host: header(&parts.headers, HOST.as_str()).unwrap_or(own_host),
         target: header(&parts.headers, "x-amz-target"),
+        read,
+        access_key: header(&parts.headers, AUTHORIZATION.as_str()).and_then(access_key),
         trace_header: header(&parts.headers, "x-amzn-trace-id"),
         body: &body,
     };

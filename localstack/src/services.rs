@@ -8,10 +8,12 @@ use crate::answer::Answer;
 use crate::digest::Digest;
 use crate::dynamo::{self, Twist};
 use crate::faults::Faults;
+use crate::lambda::List;
 use crate::messaging::Messaging;
 use crate::query::Form;
+use crate::recorded::Recorder;
 use crate::request::Request;
-use crate::{sns, sqs, sts};
+use crate::{lambda, sns, sqs, sts};
 
 /// The services behind one connector.
 #[derive(Clone, Debug)]
@@ -19,6 +21,8 @@ pub(crate) struct Services {
     pub(crate) dynamo: Arc<dynamo::Shared>,
     /// Queues and topics; not behind a [`Dynamo`](crate::Dynamo) alone.
     pub(crate) messaging: Option<Arc<Messaging>>,
+    /// Who notes the calls.
+    pub(crate) recorder: Option<Recorder>,
 }
 
 /// A call: the operation, and what it is to work on.
@@ -28,6 +32,7 @@ enum Call<'a> {
     Sqs(&'a Arc<Messaging>, sqs::Operation),
     Sns(&'a Messaging, sns::Operation, Form<'a>),
     Sts(&'a Messaging),
+    Lambda(&'a Messaging, List),
 }
 
 impl Services {
@@ -44,6 +49,10 @@ impl Services {
             Ok(call) => call,
             Err(answer) => return Some(answer),
         };
+        if let Some(recorder) = &self.recorder {
+            let (service, operation) = call.parts();
+            recorder.note(service, operation, request);
+        }
         let Some(plan) = plan else {
             let answer = call.run(request, Faults::none(), life).await;
             // Killed meanwhile, from another thread.
@@ -83,6 +92,9 @@ impl Services {
                 None => dynamo(target),
             };
         }
+        if let Some(list) = request.read.and_then(List::at) {
+            return Ok(Call::Lambda(messaging, list));
+        }
         let form = Form::parse(request.body);
         match form.get("Action") {
             Some("GetCallerIdentity") => Ok(Call::Sts(messaging)),
@@ -97,13 +109,18 @@ impl Services {
 impl Call<'_> {
     /// Its name in traces, such as `sqs.ReceiveMessage`.
     fn name(&self) -> String {
-        let (service, operation) = match self {
+        let (service, operation) = self.parts();
+        format!("{service}.{operation}")
+    }
+
+    fn parts(&self) -> (&'static str, &'static str) {
+        match self {
             Self::Dynamo(_, operation) => ("dynamodb", operation.name),
             Self::Sqs(_, operation) => ("sqs", operation.name),
             Self::Sns(_, operation, _) => ("sns", operation.name),
             Self::Sts(_) => ("sts", sts::CALLER_IDENTITY),
-        };
-        format!("{service}.{operation}")
+            Self::Lambda(_, list) => ("lambda", list.name()),
+        }
     }
 
     fn digest(&self, body: &[u8]) -> Digest {
@@ -139,6 +156,10 @@ impl Call<'_> {
                 messaging.calls.count("sts", sts::CALLER_IDENTITY);
                 sts::caller_identity()
             }
+            Self::Lambda(messaging, list) => {
+                messaging.calls.count("lambda", list.name());
+                list.answer()
+            }
         }
     }
 
@@ -148,6 +169,7 @@ impl Call<'_> {
             Self::Dynamo(_, operation) => dynamo::throttled(plan, *operation, body),
             Self::Sqs(..) => sqs::throttled(plan),
             Self::Sns(..) | Self::Sts(_) => sns::throttled(),
+            Self::Lambda(..) => lambda::throttled(),
         }
     }
 }

@@ -165,6 +165,7 @@ impl Dynamo {
         let services = Services {
             dynamo: Arc::clone(&self.shared),
             messaging: None,
+            recorder: None,
         };
         let connector = Connector::new(services, self.plan.clone(), life.clone());
         aws_sdk_dynamodb::Config::builder()
