@@ -27,10 +27,10 @@
 //! is hidden by the same backoff as in a worker, and a terminal failure is moved to the dead letters at once,
 //! with its reason.
 //!
-//! # A function that is not retried by its queue
+//! # Loops
 //!
-//! Don't send to the function's own queue from its handlers: after about 16 passes Lambda's loop detection
-//! stops such messages. A retry is none.
+//! A handler that sends to its own queue makes a loop, which Lambda's loop detection stops after about 16
+//! passes. A message that is given back and comes again is none.
 
 mod function;
 mod measure;
