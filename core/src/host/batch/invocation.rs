@@ -13,6 +13,7 @@ use tracing::Instrument;
 
 use super::entries::{Entries, State};
 use super::{BatchHost, Handed};
+use crate::host::Mutation;
 use crate::host::attempt::{call, facts};
 use crate::host::calls::{Call, Called};
 use crate::host::job::Slot;
@@ -166,11 +167,7 @@ where
         let now = Instant::now();
         if now >= self.stop && !self.stopped {
             self.stopped = true;
-            for (_, entry) in self.entries.iter() {
-                if let Some(lose) = &entry.lose {
-                    lose.raise();
-                }
-            }
+            tell_all(self.host, &self.entries);
         }
         if now >= self.leave_behind && !self.left_behind {
             self.left_behind = true;
@@ -186,7 +183,8 @@ where
     /// The last moment to start something.
     fn last_start(&self) -> Instant {
         let needed = match self.begun {
-            true => self.host.longest().max(FLOOR),
+            _ if self.host.is(Mutation::StartedLate) => Duration::ZERO,
+            true => self.host.needed().max(FLOOR),
             false => FLOOR,
         };
         self.stop.checked_sub(needed).unwrap_or(self.stop)
@@ -266,6 +264,13 @@ where
         };
         entry.state = State::Judged;
         let (mut judge, facts) = (self.host.judge.clone(), facts(&entry.message));
+        if let Some(own) = judge
+            .own
+            .as_mut()
+            .filter(|_| self.host.is(Mutation::TriesUncounted))
+        {
+            own.counter = None;
+        }
         if entry.group.is_none() {
             // A standard queue's receives are a message's own tries.
             judge.own = None;
@@ -294,12 +299,17 @@ where
 /// However it ends, no handler that is left may commit: the process may be frozen, and go on much later.
 impl<Q: Queue, S> Drop for Invocation<'_, Q, S> {
     fn drop(&mut self) {
-        for (_, entry) in self.entries.iter() {
-            if let Some(lose) = &entry.lose {
-                lose.raise();
-            }
-        }
+        tell_all(self.host, &self.entries);
         self.meters.in_flight.decrement(self.entries.len() as f64);
+    }
+}
+
+/// Tells the handlers that still run that their messages are lost.
+fn tell_all<Q: Queue>(host: &BatchHost<Q>, entries: &Entries<Q::Receipt>) {
+    for lose in entries.iter().filter_map(|(_, entry)| entry.lose.as_ref()) {
+        if !host.is(Mutation::NotTold) {
+            lose.raise();
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use tower::Service;
 use self::invocation::Invocation;
 use self::pace::Pace;
 use super::judge::{Judge, OwnTries};
-use super::{Observe, Settled};
+use super::{Mutation, Observe, Settled};
 use crate::port::{Completed, Queue, Received, Tries};
 use crate::topology::Hosting;
 use crate::{BoxError, Clock, Message, Outcome, RouterService};
@@ -39,7 +39,7 @@ use crate::{BoxError, Clock, Message, Outcome, RouterService};
 ///   On FIFO each group is handled in order, and groups side by side. A failure stops its group alone:
 ///   what is behind it is given back unstarted, and comes again behind it.
 /// - What there is a place for when a batch comes in is started unless less than a second is left before
-///   the reserve. After that, nothing is started when less is left than recent messages took.
+///   the reserve. After that, nothing is started when less is left than 95 % of recent messages took.
 /// - What still runs when only the [reserve](Self::reserve) is left is told so ([`Lost`](crate::Lost)),
 ///   which keeps it from committing, and is dropped; that is a failed try. A handler that blocks its
 ///   thread can't be dropped and is left behind, as long as the runtime has another thread. The answer
@@ -100,6 +100,7 @@ pub struct BatchHost<Q: Queue> {
     reserve: Duration,
     judge: Judge,
     observe: Option<Observe>,
+    pub(super) mutations: Vec<Mutation>,
     pace: Arc<Mutex<Pace>>,
 }
 
@@ -139,6 +140,7 @@ impl<Q: Queue> BatchHost<Q> {
             reserve: Duration::from_secs(1),
             judge,
             observe: None,
+            mutations: Vec::new(),
             pace: Arc::default(),
         }
     }
@@ -200,9 +202,9 @@ impl<Q: Queue> BatchHost<Q> {
         Invocation::new(self, service, batch, deadline).run().await
     }
 
-    /// How long recent messages took, at most.
-    fn longest(&self) -> Duration {
-        self.pace.lock().unwrap_or_else(PoisonError::into_inner).longest()
+    /// How long recent messages took, but for a few that took longer.
+    fn needed(&self) -> Duration {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner).needed()
     }
 
     fn took(&self, time: Duration) {
@@ -223,6 +225,7 @@ impl<Q: Queue> Clone for BatchHost<Q> {
             reserve: self.reserve,
             judge: self.judge.clone(),
             observe: self.observe.clone(),
+            mutations: self.mutations.clone(),
             pace: self.pace.clone(),
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// How many messages are remembered: one that took long by chance is forgotten after so many others.
+/// How many messages are remembered.
 const RECENT: usize = 64;
 
 /// How long recent messages took.
@@ -18,9 +18,15 @@ impl Pace {
         self.0.push_back(time);
     }
 
-    /// The longest of them.
-    pub(super) fn longest(&self) -> Duration {
-        self.0.iter().max().copied().unwrap_or_default()
+    /// The time in which 95 % of them were done: one in twenty may hang until it is stopped, and others are
+    /// started all the same.
+    pub(super) fn needed(&self) -> Duration {
+        let mut times: Vec<_> = self.0.iter().copied().collect();
+        times.sort_unstable();
+        let most = (times.len() * 95).div_ceil(100);
+        most.checked_sub(1)
+            .and_then(|last| times.get(last).copied())
+            .unwrap_or_default()
     }
 }
 
@@ -28,16 +34,34 @@ impl Pace {
 mod tests {
     use super::*;
 
-    #[test]
-    fn one_that_took_long_counts_for_64_messages() {
+    fn pace(seconds: impl IntoIterator<Item = u64>) -> Pace {
         let mut pace = Pace::default();
-        assert_eq!(pace.longest(), Duration::ZERO);
-        pace.took(Duration::from_secs(9));
-        for _ in 0..63 {
-            pace.took(Duration::from_secs(1));
+        for second in seconds {
+            pace.took(Duration::from_secs(second));
         }
-        assert_eq!(pace.longest(), Duration::from_secs(9));
-        pace.took(Duration::from_secs(2));
-        assert_eq!(pace.longest(), Duration::from_secs(2));
+        pace
+    }
+
+    #[test]
+    fn it_is_the_longest_of_few_and_of_many_all_but_one_in_twenty() {
+        assert_eq!(pace([]).needed(), Duration::ZERO);
+        assert_eq!(pace([3]).needed(), Duration::from_secs(3));
+        assert_eq!(pace([1, 9, 2]).needed(), Duration::from_secs(9));
+        assert_eq!(pace(1..=19).needed(), Duration::from_secs(19));
+        assert_eq!(pace(1..=20).needed(), Duration::from_secs(19));
+        assert_eq!(pace(1..=64).needed(), Duration::from_secs(61));
+    }
+
+    #[test]
+    fn what_was_64_messages_ago_is_forgotten() {
+        let long = std::iter::repeat_n(9, 64);
+        assert_eq!(
+            pace(long.clone().chain(std::iter::repeat_n(1, 60))).needed(),
+            Duration::from_secs(9)
+        );
+        assert_eq!(
+            pace(long.chain(std::iter::repeat_n(1, 61))).needed(),
+            Duration::from_secs(1)
+        );
     }
 }

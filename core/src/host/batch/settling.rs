@@ -7,11 +7,11 @@ use tower::Service;
 
 use super::entries::State;
 use super::invocation::{FLOOR, Invocation};
-use crate::host::Settled;
 use crate::host::attempt::{tell, tell_no_room};
 use crate::host::calls::{self, Called};
 use crate::host::job::Slot;
 use crate::host::judge::Judged;
+use crate::host::{Mutation, Settled};
 use crate::port::{DeadLetter, Queue, QueueError, Received};
 use crate::{BATCH_ENTRIES, BoxError, Message, Outcome, Verdict};
 
@@ -86,8 +86,15 @@ where
 
     /// A message has failed and comes again after this long, and those behind it in its group with it.
     pub(super) fn give_back(&mut self, slot: Slot, after: Duration) {
-        let behind = self.entries.stop_group(slot).into_iter();
-        let all = behind.map(|behind| (behind, Duration::ZERO));
+        let behind = match self.host.is(Mutation::GroupGoesOn) {
+            true => {
+                let next = self.entries.next(slot);
+                self.make_ready(next);
+                Vec::new()
+            }
+            false => self.entries.stop_group(slot),
+        };
+        let all = behind.into_iter().map(|behind| (behind, Duration::ZERO));
         for (slot, after) in std::iter::once((slot, after)).chain(all) {
             if let Some(entry) = self.entries.get_mut(slot) {
                 entry.state = State::Failed;
