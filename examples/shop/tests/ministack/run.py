@@ -22,12 +22,12 @@ WORKERS = ["checkout", "bookkeeping", "inventory", "shipping", "email", "analyti
 # Seconds. MiniStack takes one to be ready, and a process less; the audit waits until nothing is left to do.
 READY_WITHIN = 60
 STOPPED_WITHIN = 40
-AUDIT_WITHIN = 400
+AUDIT_WITHIN = 900
 # How long messages are hidden that an environment had in hand when it was killed. Lambda wants six times the
 # function's timeout, for which nobody here waits.
 HIDDEN = 15
 KILLS = 4
-KILLING = 15
+KILLING = 60
 
 
 class Failed(Exception):
@@ -117,18 +117,23 @@ def commands(heading):
     return ["bash", "-euo", "pipefail", "-c", "\n".join(blocks)]
 
 
-def kill_environments(ministack):
+def environments(port):
+    """The processes of functions, by the folder that MiniStack unpacks their zip to."""
+    listed = subprocess.run(["ps", "-axo", "pid=,args="], check=True, capture_output=True, text=True).stdout
+    processes = (line.split(None, 1) for line in listed.splitlines())
+    return [int(pid) for pid, args in processes if f"ministack-provided-code-{port}/" in args]
+
+
+def kill_environments(port):
     """SIGKILL to every function's process, in whatever it does. Returns how many there were."""
-    listed = subprocess.run(["ps", "-axo", "pid=,pgid=,args="], check=True, capture_output=True, text=True).stdout
-    processes = (line.split(None, 2) for line in listed.splitlines())
-    found = [int(pid) for pid, group, args in processes if int(group) == ministack.process.pid and "bootstrap" in args]
+    found = environments(port)
     for pid in found:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     return len(found)
 
 
-def place(shop, folder, environment, orders, ministack):
+def place(shop, folder, environment, orders, port):
     """Places them, while environments are killed. Returns what it says, and how many were."""
     command = [shop, "place", "--orders", "-"]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
@@ -141,7 +146,7 @@ def place(shop, folder, environment, orders, ministack):
             until = time.monotonic() + KILLING
             while killed < KILLS and time.monotonic() < until:
                 time.sleep(0.5)
-                killed += kill_environments(ministack)
+                killed += kill_environments(port)
             said, errors = placing.communicate(timeout=120)
         finally:
             placing.kill()
@@ -211,7 +216,7 @@ def test(shop, folder):
         bundled = (ROOT / "examples" / "shop" / "data" / "orders.csv").read_text().splitlines()
         orders = "\n".join(bundled[: ORDERS + 1])
         try:
-            placed, killed = place(shop, folder, env, orders, ministack)
+            placed, killed = place(shop, folder, env, orders, port)
             check(f"{ORDERS} orders are placed", placed.startswith(f"{ORDERS} orders placed"), placed)
             check(f"{killed} environments are killed meanwhile", killed > 0, ministack.tail())
             audited = run([shop, "audit", "--json", "--stock", str(STOCK)], folder, env, AUDIT_WITHIN)
@@ -236,6 +241,7 @@ def test(shop, folder):
         run(commands("Back to workers"), folder, deploy, 120)
         left = run(["aws", "lambda", "list-functions", "--query", "length(Functions)"], folder, env, 60)
         check("no function is left, as the guide says", left.strip() == "0", left)
+    check("no process is left", not environments(port), environments(port))
 
 
 def main():
