@@ -2,6 +2,8 @@
 
 mod deadline;
 mod fifo;
+#[cfg(feature = "mutations")]
+mod mutations;
 mod outcomes;
 mod settling;
 mod storm;
