@@ -1,9 +1,12 @@
 //! What a command line is for.
 
-use fanfare::App;
 use fanfare::table::Table;
+use fanfare::{App, Command, Event};
+use schemars::JsonSchema;
 
-/// An application: what it consists of, and the tables that it needs.
+use crate::payload::Payload;
+
+/// An application: what it consists of, the tables that it needs, and what its payloads look like.
 ///
 /// ```
 /// use fanfare::table::{Key, Table};
@@ -22,6 +25,7 @@ pub struct Application {
     pub app: App,
     /// Its own tables and the store's.
     pub tables: Vec<Table>,
+    pub(crate) payloads: Vec<Payload>,
 }
 
 impl Application {
@@ -30,6 +34,7 @@ impl Application {
         Self {
             app,
             tables: Vec::new(),
+            payloads: Vec::new(),
         }
     }
 
@@ -43,6 +48,49 @@ impl Application {
     #[must_use]
     pub fn tables(mut self, tables: impl IntoIterator<Item = Table>) -> Self {
         self.tables.extend(tables);
+        self
+    }
+
+    /// Describes the payload of an event by its Rust type, for `topology asyncapi` and `topology schemas`:
+    /// each version that is written or read, so also those that [`older`](fanfare::Router::older) lifts.
+    ///
+    /// ```
+    /// use fanfare_cli::{Application, schemars::{self, JsonSchema}};
+    ///
+    /// #[derive(serde::Serialize, serde::Deserialize, JsonSchema)]
+    /// struct OrderPlaced {
+    ///     order: String,
+    /// }
+    /// impl fanfare::Event for OrderPlaced {
+    ///     const TYPE: &'static str = "order.placed";
+    ///     const TOPIC: &'static str = "orders";
+    /// }
+    /// let shop = Application::new(fanfare::App::new("shop")).event::<OrderPlaced>();
+    /// ```
+    #[must_use]
+    pub fn event<E: Event + JsonSchema>(mut self) -> Self {
+        self.payloads.push(Payload::event::<E>());
+        self
+    }
+
+    /// Describes the payload of a command by its Rust type, as [`event`](Self::event) does.
+    ///
+    /// ```
+    /// use fanfare_cli::{Application, schemars::{self, JsonSchema}};
+    ///
+    /// #[derive(serde::Serialize, serde::Deserialize, JsonSchema)]
+    /// struct RefundPayment {
+    ///     order: String,
+    /// }
+    /// impl fanfare::Command for RefundPayment {
+    ///     const TYPE: &'static str = "RefundPayment";
+    ///     const CONSUMER: &'static str = "payment";
+    /// }
+    /// let shop = Application::new(fanfare::App::new("shop")).command::<RefundPayment>();
+    /// ```
+    #[must_use]
+    pub fn command<C: Command + JsonSchema>(mut self) -> Self {
+        self.payloads.push(Payload::command::<C>());
         self
     }
 }

@@ -34,17 +34,24 @@
 //! Endpoint, region and credentials are the AWS environment's: `AWS_PROFILE`, `AWS_REGION`,
 //! `AWS_ENDPOINT_URL` and their like, as AWS's own tools take them.
 
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/guide/looking-at-it.md")]
+mod guide {}
+
 mod application;
 mod infra;
+mod payload;
 mod table;
 mod topology;
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 
 use fanfare::WiringErrors;
 use fanfare_infra::InfraError;
 
 pub use application::Application;
+pub use schemars;
 pub use topology::Topology;
 
 /// The commands that every application has.
@@ -94,6 +101,30 @@ pub enum CommandError {
     Unconfirmed {
         /// The application's name.
         app: String,
+    },
+    /// Types that are published or taken, and whose payloads nobody has described.
+    #[error(
+        "there is no schema of {}: describe each version by `.event::<..>()` or `.command::<..>()` of the `Application`",
+        .types.join(", ")
+    )]
+    NoSchema {
+        /// The types, some with a version.
+        types: Vec<String>,
+    },
+    /// Schemas that have changed in a way that somebody can't take, or that aren't committed.
+    #[error("{}", .problems.join("\n"))]
+    Schemas {
+        /// What is wrong with each, with its field.
+        problems: Vec<String>,
+    },
+    /// A folder or file of schemas that can't be read or written.
+    #[error("{} can't be read or written", path.display())]
+    Folder {
+        /// Its path.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
     },
     /// Its output can't be written.
     #[error("the output can't be written")]

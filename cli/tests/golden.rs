@@ -60,3 +60,14 @@ fn cost() {
     };
     holds("cost.txt", command);
 }
+
+#[test]
+fn asyncapi() {
+    holds("asyncapi.json", Topology::Asyncapi);
+}
+
+#[test]
+fn schemas() {
+    let (check, write) = (None, None);
+    holds("schemas.json", Topology::Schemas { check, write });
+}

@@ -1,12 +1,15 @@
 //! What can be made from an application's topology.
 
+mod asyncapi;
 mod cost;
 mod flow;
 mod mermaid;
+mod schemas;
 mod show;
 mod svg;
 
 use std::io::Write;
+use std::path::PathBuf;
 
 use fanfare::{Topology as Described, WiringErrors};
 
@@ -42,6 +45,18 @@ pub enum Topology {
         #[arg(long, value_name = "MS", default_value_t = 20)]
         handler_ms: u32,
     },
+    /// Prints an AsyncAPI 3.0 document: channels, operations and messages with their schemas
+    Asyncapi,
+    /// Prints the JSON schema of every version of every event and command
+    Schemas {
+        /// Hold them against those in this folder instead: a change that old consumers or stored events can't
+        /// take is refused, and so is one that isn't written down there
+        #[arg(long, value_name = "DIR", conflicts_with = "write")]
+        check: Option<PathBuf>,
+        /// Write them to this folder instead, unless that is a change which somebody can't take
+        #[arg(long, value_name = "DIR")]
+        write: Option<PathBuf>,
+    },
 }
 
 pub(crate) fn run(
@@ -72,6 +87,18 @@ pub(crate) fn run(
                 handler_ms,
             };
             write!(out, "{}", cost::cost(&topology, &load))?;
+        }
+        Topology::Asyncapi => {
+            schemas::complete(&topology, &application.payloads)?;
+            writeln!(out, "{:#}", asyncapi::document(&topology, &application.payloads))?;
+        }
+        Topology::Schemas { check, write } => {
+            let deed = match (&check, &write) {
+                (Some(folder), _) => schemas::Deed::Check(folder),
+                (None, Some(folder)) => schemas::Deed::Write(folder),
+                (None, None) => schemas::Deed::Print,
+            };
+            schemas::run(&topology, &application.payloads, deed, out)?;
         }
     }
     Ok(())

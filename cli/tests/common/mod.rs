@@ -4,13 +4,36 @@ use std::time::Duration;
 
 use fanfare::topology::FunctionSettings;
 use fanfare::{App, Command as CommandTrait, Delivery, Event, Failure, Handled, Producer, Router};
-use fanfare_cli::{Application, Command, CommandError, Topology};
+use fanfare_cli::{Application, Command, CommandError, Topology, schemars};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+/// What every event is about.
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Order {
+    /// Its id.
+    id: String,
+    /// What it costs together, in cents.
+    cents: u64,
+    /// How it was paid, if it was.
+    #[serde(default)]
+    paid: Option<Paid>,
+}
+
+/// How an order was paid.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "by", rename_all = "snake_case")]
+pub(crate) enum Paid {
+    Card { last_digits: String },
+    Transfer { iban: String },
+}
 
 macro_rules! event {
     ($name:ident, $ty:literal, $topic:literal) => {
-        #[derive(Serialize, Deserialize)]
-        pub(crate) struct $name {}
+        #[derive(Serialize, Deserialize, JsonSchema)]
+        pub(crate) struct $name {
+            pub(crate) order: Order,
+        }
 
         impl Event for $name {
             const TYPE: &'static str = $ty;
@@ -24,8 +47,10 @@ event!(PaymentCharged, "payment.charged", "payments");
 event!(PaymentFailed, "payment.failed", "payments");
 event!(LedgerPosted, "ledger.posted", "ledger.fifo");
 
-#[derive(Serialize, Deserialize)]
-pub(crate) struct RefundPayment {}
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub(crate) struct RefundPayment {
+    pub(crate) order: Order,
+}
 
 impl CommandTrait for RefundPayment {
     const TYPE: &'static str = "RefundPayment";
@@ -66,11 +91,24 @@ pub(crate) fn app() -> App {
         )
 }
 
+/// With what its payloads look like.
+pub(crate) fn application(app: App) -> Application {
+    Application::new(app)
+        .event::<OrderPlaced>()
+        .event::<PaymentCharged>()
+        .event::<PaymentFailed>()
+        .event::<LedgerPosted>()
+        .command::<RefundPayment>()
+}
+
 /// What the command prints, on a runtime that has no network and no timers.
 pub(crate) fn printed(app: App, command: Topology) -> Result<String, CommandError> {
-    let application = Application::new(app);
+    printed_of(&application(app), command)
+}
+
+pub(crate) fn printed_of(application: &Application, command: Topology) -> Result<String, CommandError> {
     let mut out = Vec::new();
-    let run = Command::Topology(command).run(&application, &mut out);
+    let run = Command::Topology(command).run(application, &mut out);
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     runtime.block_on(run)?;
     Ok(String::from_utf8_lossy(&out).into_owned())

@@ -66,9 +66,9 @@ pub(super) fn text(topology: &Topology, load: &Load) -> String {
         topology.consumers.len(),
         load.events_per_second,
         grouped(events),
-        dollars(alone),
+        exact(alone),
         dollars(millions * alone),
-        dollars(batched),
+        exact(batched),
         dollars(millions * batched),
         dollars(idle_usd + millions * alone),
         dollars(idle_usd + millions * batched),
@@ -105,6 +105,11 @@ fn idle_table(items: &[Item]) -> (Table<4>, f64) {
     }
     table.add(["together", "", "", &dollars(sum)].map(|cell| vec![cell.to_owned()]));
     (table, sum)
+}
+
+/// To be reckoned on with.
+fn exact(usd: f64) -> String {
+    format!("{usd:.4}")
 }
 
 fn dollars(usd: f64) -> String {

@@ -120,7 +120,7 @@ fn incompatible(current: &Schemas, committed: &Schemas) -> Vec<String> {
             ));
             continue;
         };
-        let mut tell = |problems: Vec<Problem>, which: &str, who: &str| {
+        let mut tell = |problems: Vec<Problem>, which: &str| {
             for Problem { field, what } in problems {
                 let field = if field.is_empty() {
                     "the whole".to_owned()
@@ -128,16 +128,16 @@ fn incompatible(current: &Schemas, committed: &Schemas) -> Vec<String> {
                     format!("`{field}`")
                 };
                 lines.push(format!(
-                    "`{ty}` version {version}: in {which} {field} {what}{who}: make it version {} and keep this one for \
+                    "`{ty}` version {version}: in {which} {field} {what}: make it version {} and keep this one for \
                      `.older`, or undo it",
                     version.saturating_add(1)
                 ));
             }
         };
-        tell(unreadable(now, before), "stored events", "");
+        tell(unreadable(now, before), "stored events");
         // Other versions aren't written any more.
         if newest(ty) == Some(*version) {
-            tell(unreadable(before, now), "new events", " by consumers of before");
+            tell(unreadable(before, now), "new events, for consumers of before,");
         }
     }
     lines

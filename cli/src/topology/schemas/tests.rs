@@ -346,7 +346,7 @@ mod shop {
     use super::*;
 
     macro_rules! payload {
-        ($name:ident { $($(#[$meta:meta])* $field:ident: $ty:ty,)* }) => {
+        ($name:ident { $($(#[$meta:meta])* $field:ident: $ty:ty),* $(,)? }) => {
             #[derive(Serialize, Deserialize, JsonSchema)]
             struct $name {
                 $($(#[$meta])* $field: $ty,)*

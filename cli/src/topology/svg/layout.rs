@@ -18,8 +18,8 @@ const BELOW: f64 = 6.0;
 /// Beside texts in a card.
 const BESIDE: f64 = 14.0;
 /// How wide a character is, about, in titles and in rows.
-const WIDE_TITLE: f64 = 8.2;
-const WIDE_ROW: f64 = 7.0;
+const WIDE_TITLE: f64 = 8.8;
+const WIDE_ROW: f64 = 7.4;
 
 /// What is drawn.
 pub(super) struct Picture<'a> {
