@@ -1,0 +1,181 @@
+//! Consumers that are services on ECS.
+
+use fanfare::topology::{Consumer, ServiceSettings};
+use fanfare::{function_name, queue_name};
+use serde_json::{Value, json};
+
+use super::document::Resource;
+use super::intrinsic::{arn, arn_of, reference, sub};
+use super::parameters::tags;
+use super::roles::{Statements, TASKS};
+use super::{Build, of, scaling};
+
+pub(super) fn add(build: &mut Build<'_>, consumer: &Consumer, settings: &ServiceSettings) {
+    let id = of(consumer);
+    let mut statements = Statements::default();
+    statements.consume(build, consumer);
+    // It publishes what it commits, and what others have left behind.
+    statements.relay(build);
+    statements.protect();
+    let program = &build.template.program;
+    let command = program.worker_of(&consumer.name);
+    let healthy = (!program.healthy.is_empty()).then(|| program.healthy.clone());
+    service(build, &id, &consumer.name, settings, command, healthy, statements);
+    if build.template.scaling {
+        let queue = queue_name(build.app(), &consumer.name, consumer.fifo);
+        scaling::add(build, &id, &queue, settings);
+    }
+}
+
+/// A service with its task, its log and its role.
+pub(super) fn service(
+    build: &mut Build<'_>,
+    id: &str,
+    part: &str,
+    settings: &ServiceSettings,
+    command: Vec<String>,
+    healthy: Option<Vec<String>>,
+    statements: Statements,
+) {
+    let app = build.app();
+    let name = function_name(app, part);
+    let log = format!("{id}Log");
+    let kept = json!({
+        "LogGroupName": format!("/ecs/{app}/{part}"),
+        "RetentionInDays": reference("LogRetention"),
+    });
+    let container = container(build, part, settings, command, healthy, &log);
+    let task = json!({
+        "Family": name,
+        "Cpu": settings.cpu.to_string(),
+        "Memory": settings.memory_mb.to_string(),
+        "NetworkMode": "awsvpc",
+        "RequiresCompatibilities": ["FARGATE"],
+        "RuntimePlatform": {
+            "CpuArchitecture": reference("Architecture"),
+            "OperatingSystemFamily": "LINUX",
+        },
+        "ExecutionRoleArn": arn("ExecutionRole"),
+        "TaskRoleArn": arn(&format!("{id}Role")),
+        "ContainerDefinitions": [container],
+        "Tags": tags(),
+    });
+    let mut service = json!({
+        "ServiceName": name,
+        "Cluster": reference("Cluster"),
+        "LaunchType": "FARGATE",
+        "TaskDefinition": reference(&format!("{id}Task")),
+        "NetworkConfiguration": {"AwsvpcConfiguration": {
+            "AssignPublicIp": reference("AssignPublicIp"),
+            "SecurityGroups": [reference("SecurityGroup")],
+            "Subnets": reference("Subnets"),
+        }},
+        "DeploymentConfiguration": {
+            "DeploymentCircuitBreaker": {"Enable": true, "Rollback": true},
+            "MaximumPercent": 200,
+            "MinimumHealthyPercent": 100,
+        },
+        "PropagateTags": "SERVICE",
+        "Tags": tags(),
+    });
+    // Where it scales, an update must leave the count alone.
+    if !build.template.scaling || part == super::relay::RELAY {
+        service["DesiredCount"] = reference(&format!("{id}Tasks"));
+    }
+    let resources = &mut build.out.resources;
+    resources.add(log, Resource::new("AWS::Logs::LogGroup", kept).stateful());
+    resources.add(format!("{id}Role"), statements.role(TASKS));
+    resources.add(
+        format!("{id}Task"),
+        Resource::new("AWS::ECS::TaskDefinition", task),
+    );
+    resources.add(
+        format!("{id}Service"),
+        Resource::new("AWS::ECS::Service", service),
+    );
+}
+
+fn container(
+    build: &Build<'_>,
+    part: &str,
+    settings: &ServiceSettings,
+    command: Vec<String>,
+    healthy: Option<Vec<String>>,
+    log: &str,
+) -> Value {
+    let environment = build.template.environment.iter();
+    let environment: Vec<_> = environment
+        .map(|(name, value)| json!({"Name": name, "Value": value}))
+        .collect();
+    let mut container = json!({
+        "Name": part,
+        "Image": sub(
+            "${AWS::AccountId}.dkr.ecr.${AWS::Region}.${AWS::URLSuffix}/${Repository}:${ImageTag}",
+        ),
+        "Command": command,
+        "Environment": environment,
+        "Essential": true,
+        // The image has one user, and it isn't root.
+        "User": "65532:65532",
+        "ReadonlyRootFilesystem": true,
+        "LinuxParameters": {"Capabilities": {"Drop": ["ALL"]}},
+        "StopTimeout": settings.stop_timeout.as_secs(),
+        "LogConfiguration": {"LogDriver": "awslogs", "Options": {
+            "awslogs-group": reference(log),
+            "awslogs-region": reference("AWS::Region"),
+            "awslogs-stream-prefix": part,
+        }},
+    });
+    if let Some(healthy) = healthy {
+        let command: Vec<_> = std::iter::once("CMD".to_owned()).chain(healthy).collect();
+        container["HealthCheck"] = json!({
+            "Command": command,
+            "Interval": 15,
+            "Timeout": 5,
+            "Retries": 3,
+            "StartPeriod": 30,
+        });
+    }
+    container
+}
+
+/// What all services share: the role that ECS itself starts them with, and their way out.
+pub(super) fn shared(build: &mut Build<'_>) {
+    let app = build.app();
+    let mut statements = Statements::default();
+    // This one names no resource.
+    statements.allow(["ecr:GetAuthorizationToken"], ["*".into()]);
+    statements.allow(
+        [
+            "ecr:BatchCheckLayerAvailability",
+            "ecr:BatchGetImage",
+            "ecr:GetDownloadUrlForLayer",
+        ],
+        [arn_of("ecr", "repository/${Repository}")],
+    );
+    // The logs of all services, by what their names begin with: those of another one change nothing here.
+    statements.allow(
+        ["logs:CreateLogStream", "logs:PutLogEvents"],
+        [arn_of("logs", &format!("log-group:/ecs/{app}/*"))],
+    );
+    let resources = &mut build.out.resources;
+    resources.add("ExecutionRole", statements.role(TASKS));
+    resources.add(
+        "SecurityGroup",
+        Resource::new(
+            "AWS::EC2::SecurityGroup",
+            json!({
+                "GroupDescription": format!("Tasks of {app}: out to AWS by TLS, and nothing in"),
+                "VpcId": reference("Vpc"),
+                "SecurityGroupEgress": [{
+                    "Description": "AWS and what handlers call, by TLS",
+                    "IpProtocol": "tcp",
+                    "FromPort": 443,
+                    "ToPort": 443,
+                    "CidrIp": "0.0.0.0/0",
+                }],
+                "Tags": tags(),
+            }),
+        ),
+    );
+}
