@@ -98,9 +98,9 @@ async fn stormy(seed: u64, groups: usize, each: u32) -> Result<(), TestCaseError
         }
     };
     timeout(30 * DAY, work).await.unwrap();
+    let dead = drain(&broker, DLQ).await;
     let log = log.lock().unwrap();
     prop_assert!(log.wrong.is_empty(), "{:?}", log.wrong);
-    let dead = drain(&broker, DLQ).await;
     let dead: BTreeSet<_> = dead
         .iter()
         .map(|dead| format!("{} {}", dead.group.as_deref().unwrap(), dead.body))
