@@ -80,7 +80,8 @@ pub async fn run(function: Function) -> Result<(), lambda_runtime::Error> {
         let function = function.clone();
         async move { invocation(&function, event).await }
     });
-    lambda_runtime::run_concurrent(handler).await
+    // Boxed: its type is so deep that callers would come near the compiler's limit.
+    Box::pin(lambda_runtime::run_concurrent(handler)).await
 }
 
 /// One invocation.
