@@ -25,7 +25,7 @@ const LONGEST: Duration = Duration::from_secs(15 * 60);
 ///
 /// ```json
 /// { "eventName": ["INSERT", "MODIFY"], "dynamodb": { "Keys": { "sk": { "S": ["commit", "head"] } },
-///   "NewImage": { "shard": { "S": [{ "prefix": "pending#" }] } } } }
+///   "NewImage": { "shard": { "S": [{ "exists": true }] } } } }
 /// ```
 ///
 /// The answer is there before the deadline, which is compared with the relay's clock. Dropping the future

@@ -35,7 +35,7 @@ pub(super) fn open(folder: &Path) -> Result<(Database, Lock), DynamoError> {
         // It opens with `synchronous = FULL`, an fsync for each write; this call's other settings are
         // SQLite's defaults, and it sets NORMAL: in WAL mode an fsync for each checkpoint.
         .and_then(|database| database.disable_bulk_loading().map(|()| database))
-        .and_then(|database| stream::add_schema(path).map(|()| database))
+        .and_then(|database| stream::prepare_file(path).map(|()| database))
         .map_err(|source| DynamoError::Database {
             doing: "opening the tables of the folder",
             source,

@@ -20,19 +20,26 @@ use super::{DynamoError, Shared};
 /// How long a stream's records are kept, in seconds: as long as DynamoDB keeps them.
 pub(crate) const KEPT_SECONDS: f64 = 86_400.0;
 
+/// How many records of all streams together are kept: some 100 MB at the usual size.
+const KEPT: u32 = 100_000;
+
 /// The index that finds the last record and those after a number, and the trigger that forgets what is
-/// older than a day, or too much of all streams together: some 100 MB of records of the usual size.
-const SCHEMA: &str = "
-    CREATE INDEX IF NOT EXISTS fanfare_stream_order
-        ON _stream_records (table_name, CAST(sequence_number AS INTEGER));
-    CREATE TRIGGER IF NOT EXISTS fanfare_stream_kept
-        AFTER INSERT ON _stream_records WHEN NEW.id % 64 = 0
-    BEGIN
-        DELETE FROM _stream_records WHERE id <= NEW.id - 100000;
-        DELETE FROM _stream_records WHERE id < (
-            SELECT id FROM _stream_records WHERE created_at > NEW.created_at - 86400 ORDER BY id LIMIT 1
-        );
-    END;";
+/// older than a day, or beyond so many.
+fn schema(kept: u32) -> String {
+    format!(
+        "CREATE INDEX IF NOT EXISTS fanfare_stream_order
+             ON _stream_records (table_name, CAST(sequence_number AS INTEGER));
+         CREATE TRIGGER IF NOT EXISTS fanfare_stream_kept
+             AFTER INSERT ON _stream_records WHEN NEW.id % 64 = 0
+         BEGIN
+             DELETE FROM _stream_records WHERE id <= NEW.id - {kept};
+             DELETE FROM _stream_records WHERE id < (
+                 SELECT id FROM _stream_records WHERE created_at > NEW.created_at - {KEPT_SECONDS}
+                 ORDER BY id LIMIT 1
+             );
+         END;"
+    )
+}
 
 /// An empty database with that schema, in memory, from which those in memory are made: nobody else can
 /// reach the connection of one of those.
@@ -46,15 +53,19 @@ pub(super) fn prepare(database: &Database) -> Result<(), DynoxideError> {
     let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
     if open.is_none() {
         let template = Database::new(TEMPLATE)?;
-        add_schema(TEMPLATE)?;
+        add_schema(TEMPLATE, KEPT)?;
         *open = Some(template);
     }
     database.restore_from(TEMPLATE)
 }
 
 /// Gives the database in this file the schema, unless it has it.
-pub(super) fn add_schema(path: &str) -> Result<(), DynoxideError> {
-    let add = || Connection::open(path)?.execute_batch(SCHEMA);
+pub(super) fn prepare_file(path: &str) -> Result<(), DynoxideError> {
+    add_schema(path, KEPT)
+}
+
+fn add_schema(path: &str, kept: u32) -> Result<(), DynoxideError> {
+    let add = || Connection::open(path)?.execute_batch(&schema(kept));
     add().map_err(|error: rusqlite::Error| {
         DynoxideError::InternalServerError(format!("streams can't be prepared: {error}"))
     })
@@ -244,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_costs_the_same_however_long_it_is_and_keeps_the_last_hundred_thousand_records() {
+    fn a_stream_costs_the_same_however_long_it_is() {
         let shared = memory(&Arc::new(ManualClock::new(1_800_000_000)));
         let mut number = 0;
         let mut time = |thousands: u32| {
@@ -256,16 +267,28 @@ mod tests {
             start.elapsed() / thousands
         };
         let early = time(1);
-        time(100);
+        time(30);
         let late = (0..5).map(|_| time(1)).min().unwrap();
-        // Looking through all of them would take hundreds of times as long.
+        // Looking through all of them would take tens of times as long.
         assert!(
-            late < early * 20,
-            "1,000 took {early:?} at first, and {late:?} after 100,000"
+            late < early * 10,
+            "1,000 took {early:?} at first, and {late:?} after 30,000"
         );
-        let ids = ids(&shared);
-        assert!((100_000..100_064).contains(&ids.len()), "{}", ids.len());
-        assert_eq!(ids.last().unwrap(), "105999");
+        assert_eq!(ids(&shared).len(), 36_000);
+    }
+
+    #[test]
+    fn so_many_records_are_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("dynamodb.sqlite");
+        let database = Database::new(path.to_str().unwrap()).unwrap();
+        add_schema(path.to_str().unwrap(), 200).unwrap();
+        table(&database);
+        let shared = shared(database);
+        (0..1_000).for_each(|number| put(&shared.database, number));
+        let kept = ids(&shared);
+        assert!((200..264).contains(&kept.len()), "{}", kept.len());
+        assert_eq!(kept.last().unwrap(), "999");
     }
 
     #[test]

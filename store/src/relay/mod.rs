@@ -301,6 +301,9 @@ impl Relay {
     /// # }
     /// ```
     ///
+    /// Make this relay from a store of its own: what is committed through the store of a relay is left to that
+    /// relay's [`run`](Self::run) for five seconds.
+    ///
     /// Dropping the future is as dropping that of [`run`](Self::run).
     pub async fn stream(&self, records: &[StreamRecord], deadline: Instant) -> Vec<Result<(), StreamError>> {
         let context = self.context();
