@@ -2,6 +2,7 @@
 
 use fanfare::table::Table;
 use fanfare::{App, Command, Event};
+use fanfare_infra::Program;
 use schemars::JsonSchema;
 
 use crate::payload::Payload;
@@ -26,6 +27,7 @@ pub struct Application {
     /// Its own tables and the store's.
     pub tables: Vec<Table>,
     pub(crate) payloads: Vec<Payload>,
+    pub(crate) program: Option<Program>,
 }
 
 impl Application {
@@ -35,7 +37,26 @@ impl Application {
             app,
             tables: Vec::new(),
             payloads: Vec::new(),
+            program: None,
         }
+    }
+
+    /// How its binary is told which part of it it is, for `topology cloudformation`, where that isn't
+    /// [as usual](Program::new).
+    ///
+    /// ```
+    /// use fanfare_cli::Application;
+    /// use fanfare_infra::Program;
+    ///
+    /// let mut program = Program::new("shop");
+    /// program.worker = ["serve", "{consumer}"].map(str::to_owned).to_vec();
+    /// program.healthy.clear(); // it has no port to ask
+    /// let shop = Application::new(fanfare::App::new("shop")).program(program);
+    /// ```
+    #[must_use]
+    pub fn program(mut self, program: Program) -> Self {
+        self.program = Some(program);
+        self
     }
 
     /// Adds a table.

@@ -5,7 +5,7 @@ use std::io::Write;
 use aws_config::{BehaviorVersion, SdkConfig};
 use fanfare::Topology;
 use fanfare::table::Table;
-use fanfare_infra::{Deployment, Step, caller};
+use fanfare_infra::{Caller, Deployment, Step, caller};
 
 use crate::CommandError;
 
@@ -21,6 +21,18 @@ pub(crate) async fn config() -> SdkConfig {
     aws_config::load_defaults(BehaviorVersion::v2026_01_12()).await
 }
 
+/// Who calls, and what is to be in the account.
+pub(crate) async fn deployment(
+    config: &SdkConfig,
+    topology: &Topology,
+    tables: &[Table],
+) -> Result<(Caller, Deployment), CommandError> {
+    let caller = caller(config).await?;
+    let deployment = Deployment::new(config, &caller, topology);
+    let deployment = tables.iter().cloned().fold(deployment, Deployment::table);
+    Ok((caller, deployment))
+}
+
 pub(crate) async fn run(
     config: &SdkConfig,
     topology: &Topology,
@@ -28,11 +40,7 @@ pub(crate) async fn run(
     deed: Deed,
     out: &mut impl Write,
 ) -> Result<(), CommandError> {
-    let caller = caller(config).await?;
-    let mut deployment = Deployment::new(config, &caller, topology);
-    for table in tables {
-        deployment = deployment.table(table.clone());
-    }
+    let (caller, deployment) = deployment(config, topology, tables).await?;
     writeln!(out, "{} in {}", caller.arn(), caller.account().region())?;
     // What was done is told also when it ends with an error; output that can't be written stops nothing.
     let mut written = Ok(());

@@ -39,6 +39,7 @@
 mod guide {}
 
 mod application;
+mod healthy;
 mod infra;
 mod payload;
 mod table;
@@ -48,11 +49,11 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use fanfare::WiringErrors;
-use fanfare_infra::InfraError;
+use fanfare_infra::{InfraError, TemplateError};
 
 pub use application::Application;
 pub use schemars;
-pub use topology::Topology;
+pub use topology::{Cloudformation, Topology};
 
 /// The commands that every application has.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Subcommand)]
@@ -72,6 +73,11 @@ pub enum Command {
         /// Only say what would be done
         #[arg(long)]
         dry_run: bool,
+    },
+    /// Asks the worker on this port of this host whether it lives: a container's health check
+    Healthy {
+        /// The port that it was given by `--health`
+        port: u16,
     },
     /// Deletes all that `provision` makes, with every message and item in it
     ///
@@ -94,6 +100,9 @@ pub enum CommandError {
     /// The account isn't as it should be, or can't be reached.
     #[error(transparent)]
     Infra(#[from] InfraError),
+    /// What is deployed isn't what the code says; what differs was printed.
+    #[error("what is deployed isn't what the code says")]
+    Drift,
     /// Nobody has said that everything may be deleted.
     #[error(
         "this deletes the topics, queues and tables of `{app}` with all that is in them: say so with --yes"
@@ -126,27 +135,48 @@ pub enum CommandError {
         #[source]
         source: io::Error,
     },
+    /// The application has no template.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    /// Nobody answers there.
+    #[error("nobody answers on port {port} of this host")]
+    Unasked {
+        /// The port.
+        port: u16,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The worker there says that it isn't well.
+    #[error("the worker on port {port} answers `{answer}`")]
+    Unhealthy {
+        /// The port.
+        port: u16,
+        /// The beginning of its answer.
+        answer: String,
+    },
     /// Its output can't be written.
     #[error("the output can't be written")]
     Output(#[from] io::Error),
 }
 
 impl Command {
-    /// Runs the command for this application, with its output to `out`. Only `provision` and `remove`
-    /// look at the AWS environment, and call AWS. May be dropped: what was made stays, and the next run
+    /// Runs the command for this application, with its output to `out`. Only `provision`, `remove`
+    /// and `topology diff` look at the AWS environment, and call AWS. May be dropped: what was made stays, and the next run
     /// goes on from there.
     ///
     /// # Errors
     /// The application has mistakes in its wiring, or could not be deployed as it is; the account has something otherwise, or a call fails;
-    /// a removal isn't confirmed; or the output can't be written.
+    /// a removal isn't confirmed; what is deployed isn't what the code says; or the output can't be written.
     pub async fn run(self, application: &Application, out: &mut impl Write) -> Result<(), CommandError> {
         match self {
-            Self::Topology(command) => topology::run(command, application, out)?,
+            Self::Topology(command) => topology::run(command, application, out).await?,
             Self::Provision { update, dry_run } => {
                 let topology = topology::validated(application, out)?;
                 let deed = infra::Deed::Provision { update, dry_run };
                 infra::run(&infra::config().await, &topology, &application.tables, deed, out).await?;
             }
+            Self::Healthy { port } => healthy::healthy(port)?,
             Self::Remove { yes: false } => {
                 let app = application.app.name().to_owned();
                 return Err(CommandError::Unconfirmed { app });

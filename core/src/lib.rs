@@ -54,7 +54,7 @@ pub use handler::Handler;
 pub use id::{DedupeKey, derived_id, new_id};
 pub use lost::{Lose, Lost};
 pub use message::{Attribute, Attributes, Message, wire_size};
-pub use names::{dead_letter_name, message_group, queue_name, topic_name, undelivered_name};
+pub use names::{dead_letter_name, function_name, message_group, queue_name, topic_name, undelivered_name};
 pub use outcome::{Outcome, RetryPolicy, Undecodable, Verdict, What};
 pub use outgoing::{Destination, Draft, EncodeError, Outgoing};
 pub use router::{Router, RouterService};

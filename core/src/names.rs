@@ -26,6 +26,15 @@ pub fn queue_name(app: &str, consumer: &str, fifo: bool) -> String {
     format!("{app}-{consumer}{}", if fifo { FIFO } else { "" })
 }
 
+/// The name of a consumer's Lambda function: `{app}-{consumer}`.
+///
+/// ```
+/// assert_eq!(fanfare::function_name("shop", "payment"), "shop-payment");
+/// ```
+pub fn function_name(app: &str, consumer: &str) -> String {
+    format!("{app}-{consumer}")
+}
+
 /// The name of a queue's dead-letter queue: `-dlq` behind it, and the FIFO suffix kept last.
 ///
 /// ```

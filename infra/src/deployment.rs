@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_types::SdkConfig;
-use fanfare::Topology;
 use fanfare::table::Table;
+use fanfare::{Account, Topology};
 use tokio::time::Instant;
 
+use crate::functions::Functions;
 use crate::queues::{Queues, Url};
 use crate::report::Log;
 use crate::subscriptions::{Listed, Subscriptions};
@@ -42,11 +43,16 @@ const QUEUE_SPREADS: Duration = Duration::from_secs(2);
 pub struct Deployment {
     pub(crate) wanted: Wanted,
     pub(crate) tables: Vec<Table>,
+    pub(crate) app: String,
+    pub(crate) account: Account,
+    /// What a comparison doesn't look at, by how the names begin.
+    pub(crate) ignored: Vec<String>,
     update: bool,
     pub(crate) sns_topics: Topics,
     pub(crate) sqs: Queues,
     pub(crate) sns: Subscriptions,
     pub(crate) dynamo: Tables,
+    pub(crate) lambda: Functions,
 }
 
 /// How a thing is, against what it should be.
@@ -68,7 +74,7 @@ impl<H> State<H> {
         }
     }
 
-    fn differences(&self) -> &[Difference] {
+    pub(crate) fn differences(&self) -> &[Difference] {
         match self {
             Self::Differs(_, differences) => differences,
             Self::Missing | Self::There => &[],
@@ -86,14 +92,16 @@ impl<H> State<H> {
 }
 
 /// How everything is, in the order of what is wanted.
-struct Survey {
-    topics: Vec<State<()>>,
-    queues: Vec<State<Url>>,
-    tables: Vec<State<()>>,
-    subscriptions: Vec<State<String>>,
+pub(crate) struct Survey<'a> {
+    pub(crate) topics: Vec<State<()>>,
+    pub(crate) queues: Vec<State<Url>>,
+    pub(crate) tables: Vec<State<()>>,
+    pub(crate) subscriptions: Vec<State<String>>,
+    /// All subscriptions of each topic, by its ARN.
+    pub(crate) listed: BTreeMap<&'a str, Vec<Listed>>,
 }
 
-impl Survey {
+impl Survey<'_> {
     fn differences(&self) -> Vec<Difference> {
         let topics = self.topics.iter().flat_map(State::differences);
         let queues = self.queues.iter().flat_map(State::differences);
@@ -114,11 +122,15 @@ impl Deployment {
         Self {
             wanted: Wanted::new(topology, caller.account()),
             tables: Vec::new(),
+            app: topology.app.clone(),
+            account: caller.account().clone(),
+            ignored: Vec::new(),
             update: false,
             sns_topics: Topics::new(config, caller),
             sqs: Queues::new(config, caller),
             sns: Subscriptions::new(config, caller),
             dynamo: Tables::new(config, caller),
+            lambda: Functions::new(config, caller),
         }
     }
 
@@ -210,13 +222,27 @@ impl Deployment {
     }
 
     /// Looks at everything, and refuses what can't be made.
-    async fn survey(&self) -> Result<Survey, InfraError> {
+    async fn survey(&self) -> Result<Survey<'_>, InfraError> {
         limits::check(&self.wanted, &self.tables)?;
+        let survey = self.look().await?;
+        let mut differences = survey.differences();
+        if self.update {
+            differences.retain(|difference| difference.hindrance.is_some());
+        }
+        match differences.is_empty() {
+            true => Ok(survey),
+            false => Err(InfraError::Differs { differences }),
+        }
+    }
+
+    /// Looks at everything.
+    pub(crate) async fn look(&self) -> Result<Survey<'_>, InfraError> {
         let mut survey = Survey {
             topics: Vec::new(),
             queues: Vec::new(),
             tables: Vec::new(),
             subscriptions: Vec::new(),
+            listed: BTreeMap::new(),
         };
         for topic in &self.wanted.topics {
             survey.topics.push(self.sns_topics.look(topic).await?);
@@ -227,22 +253,16 @@ impl Deployment {
         for table in &self.tables {
             survey.tables.push(self.dynamo.look(table).await?);
         }
-        let listed = self.listed().await?;
+        survey.listed = self.listed().await?;
         for subscription in &self.wanted.subscriptions {
-            let of_topic = listed
+            let of_topic = survey
+                .listed
                 .get(&*subscription.topic_arn)
                 .map_or(&[][..], Vec::as_slice);
             let state = self.sns.look(subscription, of_topic).await?;
             survey.subscriptions.push(state);
         }
-        let mut differences = survey.differences();
-        if self.update {
-            differences.retain(|difference| difference.hindrance.is_some());
-        }
-        match differences.is_empty() {
-            true => Ok(survey),
-            false => Err(InfraError::Differs { differences }),
-        }
+        Ok(survey)
     }
 
     /// The subscriptions of each topic, by its ARN.
@@ -254,7 +274,11 @@ impl Deployment {
         Ok(listed)
     }
 
-    async fn make_topics(&self, survey: &Survey, log: &mut Log<impl FnMut(&Step)>) -> Result<(), InfraError> {
+    async fn make_topics(
+        &self,
+        survey: &Survey<'_>,
+        log: &mut Log<impl FnMut(&Step)>,
+    ) -> Result<(), InfraError> {
         for (topic, state) in self.wanted.topics.iter().zip(&survey.topics) {
             match state {
                 State::Missing => self.sns_topics.make(topic).await?,
@@ -269,7 +293,7 @@ impl Deployment {
     /// Says when their policies have spread.
     async fn make_queues(
         &self,
-        survey: &Survey,
+        survey: &Survey<'_>,
         log: &mut Log<impl FnMut(&Step)>,
     ) -> Result<Option<Instant>, InfraError> {
         let queues = || self.wanted.queues.iter().zip(&survey.queues);
@@ -301,7 +325,11 @@ impl Deployment {
     }
 
     /// All are begun before the first is waited for.
-    async fn make_tables(&self, survey: &Survey, log: &mut Log<impl FnMut(&Step)>) -> Result<(), InfraError> {
+    async fn make_tables(
+        &self,
+        survey: &Survey<'_>,
+        log: &mut Log<impl FnMut(&Step)>,
+    ) -> Result<(), InfraError> {
         let tables = || self.tables.iter().zip(&survey.tables);
         for (table, state) in tables() {
             if let State::Missing = state {
@@ -324,7 +352,7 @@ impl Deployment {
 
     async fn make_subscriptions(
         &self,
-        survey: &Survey,
+        survey: &Survey<'_>,
         log: &mut Log<impl FnMut(&Step)>,
     ) -> Result<(), InfraError> {
         let mut spreads = false;

@@ -58,20 +58,29 @@
 //! waited for where it matters. An endpoint that isn't AWS's own (`AWS_ENDPOINT_URL`) is taken for a local
 //! AWS, where both are so at once.
 //!
+//! # Whether it is still so
+//!
+//! [`Deployment::diff`] compares what is deployed with the code, and says what is in only one of them; also of
+//! functions and event-source mappings, which are deployed by the template alone.
+//!
 //! # What the role must be allowed
 //!
 //! `sns:GetTopicAttributes`, `CreateTopic`, `SetTopicAttributes`, `ListSubscriptionsByTopic`, `GetSubscriptionAttributes`,
 //! `Subscribe`, `SetSubscriptionAttributes`, and to remove `Unsubscribe` and `DeleteTopic`; `sqs:GetQueueUrl`,
 //! `GetQueueAttributes`, `CreateQueue`, `SetQueueAttributes`, `DeleteQueue`; `dynamodb:DescribeTable`,
 //! `DescribeTimeToLive`, `DescribeContinuousBackups`, `ListTagsOfResource`, `CreateTable`, `TagResource`,
-//! `UntagResource`, `UpdateTable`, `UpdateTimeToLive`, `UpdateContinuousBackups`, `DeleteTable`.
+//! `UntagResource`, `UpdateTable`, `UpdateTimeToLive`, `UpdateContinuousBackups`, `DeleteTable`. To compare, of these only
+//! those that read, and `sns:ListTopics`, `sqs:ListQueues`, `dynamodb:ListTables`, `lambda:ListFunctions`,
+//! `lambda:ListEventSourceMappings`.
 
 mod caller;
 mod client;
 mod compare;
 mod deployment;
+mod diff;
 mod difference;
 mod error;
+mod functions;
 mod limits;
 mod queues;
 mod removal;
@@ -79,12 +88,15 @@ mod report;
 mod shape;
 mod subscriptions;
 mod tables;
+mod template;
 mod topics;
 mod wanted;
 
 pub use caller::{Caller, caller};
 pub use deployment::Deployment;
+pub use diff::{Drift, Drifted};
 pub use difference::Difference;
 pub use error::{At, InfraError};
 pub use fanfare::table::Table;
 pub use report::{Entry, Kind, Outcome, Report, Resource, Step};
+pub use template::{Program, Template, TemplateError};

@@ -103,6 +103,28 @@ impl Queues {
         }
     }
 
+    /// The names of all queues of the account and region that begin so.
+    pub(crate) async fn named(&self, prefix: &str) -> Result<Vec<String>, InfraError> {
+        // Without a size of pages there would be one of them.
+        let call = self
+            .client
+            .list_queues()
+            .queue_name_prefix(prefix)
+            .max_results(1_000);
+        let mut pages = call.into_paginator().send();
+        let mut all = Vec::new();
+        while let Some(page) = Box::pin(pages.next()).await {
+            let page = page.map_err(|error| self.scope.failed("sqs:ListQueues", prefix, error))?;
+            let urls = page.queue_urls.unwrap_or_default();
+            all.extend(
+                urls.iter()
+                    .filter_map(|url| Some(url.rsplit('/').next()?.to_owned())),
+            );
+        }
+        all.retain(|name| name.starts_with(prefix));
+        Ok(all)
+    }
+
     /// Makes it; of a name that isn't free yet, when it is.
     pub(crate) async fn make(&self, queue: &Queue) -> Result<(), InfraError> {
         let name = &queue.resource.name;
@@ -189,7 +211,7 @@ fn compare(queue: &Queue, is: &Attributes) -> Vec<Difference> {
     let mut differences = differences(&queue.resource, &queue.attributes, is);
     let own = queue.attributes.contains_key(KEY);
     if let Some(key) = is(KEY).filter(|key| !key.is_empty() && !own) {
-        match key.ends_with(AWS_KEY) && queue.attributes.contains_key("Policy") {
+        match key.ends_with(AWS_KEY) && queue.from_topics {
             // SNS may not use it, and nobody can allow it to: it delivers nothing.
             true => {
                 let is = Some(key.to_owned());

@@ -17,7 +17,8 @@ use crate::Difference;
 pub struct Resource {
     /// What it is.
     pub kind: Kind,
-    /// Its name; of a subscription topic and queue, as in `shop-orders to shop-shipping`.
+    /// Its name; of a subscription topic and queue, as in `shop-orders to shop-shipping`, and of a mapping
+    /// source and function, as in `queue shop-shipping to shop-shipping`.
     pub name: String,
 }
 
@@ -37,6 +38,10 @@ pub enum Kind {
     Table,
     /// A subscription of a queue to a topic.
     Subscription,
+    /// A Lambda function.
+    Function,
+    /// An event-source mapping: from a queue or a table's stream to a function.
+    Mapping,
 }
 
 /// What became of a thing.
@@ -195,6 +200,8 @@ impl Kind {
             Self::Queue => "queue",
             Self::Table => "table",
             Self::Subscription => "subscription",
+            Self::Function => "function",
+            Self::Mapping => "mapping",
         }
     }
 }

@@ -184,6 +184,18 @@ impl Tables {
         Ok(was_there)
     }
 
+    /// The names of all tables of the account and region that begin so.
+    pub(crate) async fn named(&self, prefix: &str) -> Result<Vec<String>, InfraError> {
+        let mut pages = self.client.list_tables().into_paginator().send();
+        let mut all = Vec::new();
+        while let Some(page) = Box::pin(pages.next()).await {
+            let page = page.map_err(|error| self.scope.failed("dynamodb:ListTables", prefix, error))?;
+            all.extend(page.table_names.unwrap_or_default());
+        }
+        all.retain(|name| name.starts_with(prefix));
+        Ok(all)
+    }
+
     /// The table when nobody is making or deleting it.
     async fn settled(&self, table: &Table) -> Result<Option<TableDescription>, InfraError> {
         let since = Instant::now();

@@ -6,7 +6,7 @@ use aws_types::SdkConfig;
 use crate::client::{Scope, client, code};
 use crate::compare::differences;
 use crate::deployment::State;
-use crate::wanted::{KEY, Topic};
+use crate::wanted::{FIFO_TOPIC, Topic};
 use crate::{Caller, Difference, InfraError};
 
 #[derive(Clone, Debug)]
@@ -31,14 +31,27 @@ impl Topics {
                 let is = answer.attributes.unwrap_or_default();
                 let is = |name: &str| is.get(name).map(String::as_str);
                 let differences = differences(&topic.resource, &topic.attributes, is);
-                let keys = differences
+                let settings = differences
                     .into_iter()
-                    .filter(|difference| difference.setting == KEY);
-                Ok(State::of((), keys.collect()))
+                    .filter(|difference| difference.setting != FIFO_TOPIC);
+                Ok(State::of((), settings.collect()))
             }
             Err(error) if code(&error) == Some("NotFound") => Ok(State::Missing),
             Err(error) => Err(self.failed("sns:GetTopicAttributes", topic, error)),
         }
+    }
+
+    /// The names of all topics of the account and region that begin so.
+    pub(crate) async fn named(&self, prefix: &str) -> Result<Vec<String>, InfraError> {
+        let mut pages = self.client.list_topics().into_paginator().send();
+        let mut all = Vec::new();
+        while let Some(page) = Box::pin(pages.next()).await {
+            let page = page.map_err(|error| self.scope.failed("sns:ListTopics", prefix, error))?;
+            let arns = page.topics.unwrap_or_default().into_iter();
+            all.extend(arns.filter_map(|topic| Some(topic.topic_arn?.rsplit(':').next()?.to_owned())));
+        }
+        all.retain(|name| name.starts_with(prefix));
+        Ok(all)
     }
 
     pub(crate) async fn make(&self, topic: &Topic) -> Result<(), InfraError> {

@@ -1,14 +1,36 @@
 //! What is to be there, derived from a topology.
 
-use fanfare::topology::{Consumer, Encryption, queue_policy};
-use fanfare::{Account, Topology, dead_letter_name, queue_name, topic_name, undelivered_name};
+use fanfare::topology::{
+    Consumer, Encryption, FunctionSettings, Hosting, Pollers, queue_policy, topic_policy,
+};
+use fanfare::{Account, Topology, dead_letter_name, function_name, queue_name, topic_name, undelivered_name};
 use serde_json::json;
 
 use crate::compare::Attributes;
+use crate::functions::{ENABLED, mapping_name, pollers_name};
 use crate::{Kind, Resource};
 
 /// The attribute of a topic or queue that names its key in KMS.
 pub(crate) const KEY: &str = "KmsMasterKeyId";
+/// The attribute of a topic that says that it is FIFO, as its name does.
+pub(crate) const FIFO_TOPIC: &str = "FifoTopic";
+
+/// What a relay's function is called.
+pub(crate) const RELAY: &str = "relay";
+/// What of the store's table concerns a relay: outbox records that are to be published.
+pub(crate) const RELAYED: &str = concat!(
+    r#"{"dynamodb":{"Keys":{"sk":{"S":["commit","head"]}},"NewImage":{"shard":{"S":[{"prefix":"pending#"}]}}},"#,
+    r#""eventName":["INSERT","MODIFY"]}"#
+);
+/// How old a record of the stream may get while it fails, in seconds, and how often it is tried: what is
+/// given up then is still in the outbox, for a sweep.
+pub(crate) const OLDEST: u32 = 60 * 60;
+pub(crate) const RETRIES: u32 = 10;
+
+/// The queue in which Lambda tells a relay's function of records that it has given up.
+pub(crate) fn relay_failed(app: &str) -> String {
+    format!("{app}-{RELAY}-failed")
+}
 
 /// All of it, each in the order in which it is made.
 #[derive(Clone, Debug)]
@@ -16,6 +38,8 @@ pub(crate) struct Wanted {
     pub(crate) topics: Vec<Topic>,
     pub(crate) queues: Vec<Queue>,
     pub(crate) subscriptions: Vec<Subscription>,
+    /// Each with its mapping. They are compared, and made by the template alone: they need code and roles.
+    pub(crate) functions: Vec<Function>,
 }
 
 #[derive(Clone, Debug)]
@@ -30,6 +54,8 @@ pub(crate) struct Queue {
     pub(crate) resource: Resource,
     /// What it is for, in words.
     pub(crate) role: String,
+    /// Whether topics send to it.
+    pub(crate) from_topics: bool,
     pub(crate) attributes: Attributes,
 }
 
@@ -42,13 +68,23 @@ pub(crate) struct Subscription {
     pub(crate) attributes: Attributes,
 }
 
+/// A function, and the mapping that invokes it.
+#[derive(Clone, Debug)]
+pub(crate) struct Function {
+    pub(crate) resource: Resource,
+    pub(crate) attributes: Attributes,
+    pub(crate) mapping: Resource,
+    pub(crate) mapping_attributes: Attributes,
+}
+
 impl Wanted {
     pub(crate) fn new(topology: &Topology, account: &Account) -> Self {
         let topics = topology.topics.iter().map(|topic| {
             let name = topic_name(&topology.app, &topic.name);
+            let arn = account.topic_arn(&name);
             Topic {
-                arn: account.topic_arn(&name),
-                attributes: topic_attributes(topic.fifo, &topology.encryption),
+                attributes: topic_attributes(&arn, topic.fifo, &topology.encryption),
+                arn,
                 resource: Resource::new(Kind::Topic, name),
             }
         });
@@ -60,6 +96,13 @@ impl Wanted {
                 .collect(),
             subscriptions: consumers()
                 .flat_map(|consumer| subscriptions(&topology.app, consumer, account))
+                .collect(),
+            functions: consumers()
+                .filter_map(|consumer| match &consumer.hosting {
+                    Hosting::Function(settings) => Some(function(&topology.app, consumer, settings)),
+                    _ => None,
+                })
+                .chain(relay(topology))
                 .collect(),
         }
     }
@@ -76,7 +119,7 @@ fn queues(topology: &Topology, consumer: &Consumer, account: &Account) -> Vec<Qu
         .iter()
         .map(|subscription| account.topic_arn(&topic_name(app, &subscription.topic)))
         .collect();
-    let queue = |what: &str, name: &str, retention: std::time::Duration| {
+    let queue = |what: &str, name: &str, retention: std::time::Duration, topics: &[String]| {
         let mut attributes = of_kind(consumer.fifo, "FifoQueue");
         attributes.extend([
             ("MessageRetentionPeriod", retention.as_secs().to_string()),
@@ -85,23 +128,21 @@ fn queues(topology: &Topology, consumer: &Consumer, account: &Account) -> Vec<Qu
                 Some(key) => (KEY, key.to_owned()),
             },
         ]);
+        let policy = queue_policy(&account.queue_arn(name), topics);
+        attributes.insert("Policy", policy.to_string());
         Queue {
             attributes,
             resource: Resource::new(Kind::Queue, name),
             role: format!("the queue of {what} `{}`", consumer.name),
+            from_topics: !topics.is_empty(),
         }
     };
-    let with_policy = |mut queue: Queue| {
-        let policy = queue_policy(&account.queue_arn(&queue.resource.name), &topics).to_string();
-        queue.attributes.insert("Policy", policy);
-        queue
-    };
-    let mut dead_letters = queue("dead letters of", &dead, settings.dead_letter_retention);
+    let mut dead_letters = queue("dead letters of", &dead, settings.dead_letter_retention, &[]);
     let allow = json!({"redrivePermission": "byQueue", "sourceQueueArns": [account.queue_arn(&name)]});
     dead_letters
         .attributes
         .insert("RedriveAllowPolicy", allow.to_string());
-    let mut own = queue("consumer", &name, settings.retention);
+    let mut own = queue("consumer", &name, settings.retention, &topics);
     let redrive = json!({
         "deadLetterTargetArn": account.queue_arn(&dead),
         "maxReceiveCount": settings.max_receives,
@@ -122,8 +163,9 @@ fn queues(topology: &Topology, consumer: &Consumer, account: &Account) -> Vec<Qu
                 "what can't be delivered to",
                 &undelivered,
                 settings.dead_letter_retention,
+                &topics,
             );
-            vec![dead_letters, with_policy(undelivered), with_policy(own)]
+            vec![dead_letters, undelivered, own]
         }
     }
 }
@@ -149,8 +191,62 @@ fn subscriptions(app: &str, consumer: &Consumer, account: &Account) -> Vec<Subsc
     all.collect()
 }
 
-fn topic_attributes(fifo: bool, encryption: &Encryption) -> Attributes {
-    let mut attributes = of_kind(fifo, "FifoTopic");
+fn function(app: &str, consumer: &Consumer, settings: &FunctionSettings) -> Function {
+    let queue = queue_name(app, &consumer.name, consumer.fifo);
+    let name = function_name(app, &consumer.name);
+    let mut mapping = mapping(settings);
+    let most = settings.maximum_concurrency;
+    mapping.extend(most.map(|most| ("MaximumConcurrency", most.to_string())));
+    let pollers = settings.provisioned_pollers;
+    mapping.extend(pollers.map(|Pollers { min, max }| ("ProvisionedPollerConfig", pollers_name(min, max))));
+    mapped(name, settings, &format!("queue {queue}"), mapping)
+}
+
+/// The relay's, which reads the stream of the store's table; it is told what concerns it by a filter.
+fn relay(topology: &Topology) -> Option<Function> {
+    let (Some(Hosting::Function(settings)), Some(store)) = (&topology.relay, &topology.store) else {
+        return None;
+    };
+    let mut mapping = mapping(settings);
+    mapping.extend([
+        ("BisectBatchOnFunctionError", "true".to_owned()),
+        ("FilterCriteria", RELAYED.to_owned()),
+        ("MaximumRecordAgeInSeconds", OLDEST.to_string()),
+        ("MaximumRetryAttempts", RETRIES.to_string()),
+        ("OnFailure", format!("queue {}", relay_failed(&topology.app))),
+    ]);
+    let name = function_name(&topology.app, RELAY);
+    Some(mapped(name, settings, &format!("table {store}"), mapping))
+}
+
+/// What every mapping has.
+fn mapping(settings: &FunctionSettings) -> Attributes {
+    Attributes::from([
+        ("BatchSize", settings.batch.to_string()),
+        ("FunctionResponseTypes", "ReportBatchItemFailures".to_owned()),
+        (
+            "MaximumBatchingWindowInSeconds",
+            settings.window.as_secs().to_string(),
+        ),
+        ("State", ENABLED.to_owned()),
+    ])
+}
+
+fn mapped(name: String, settings: &FunctionSettings, source: &str, mapping: Attributes) -> Function {
+    Function {
+        mapping: Resource::new(Kind::Mapping, mapping_name(source, &name)),
+        mapping_attributes: mapping,
+        attributes: Attributes::from([
+            ("MemorySize", settings.memory_mb.to_string()),
+            ("Timeout", settings.timeout.as_secs().to_string()),
+        ]),
+        resource: Resource::new(Kind::Function, name),
+    }
+}
+
+fn topic_attributes(arn: &str, fifo: bool, encryption: &Encryption) -> Attributes {
+    let mut attributes = of_kind(fifo, FIFO_TOPIC);
+    attributes.insert("Policy", topic_policy(arn).to_string());
     attributes.extend(encryption.key().map(|key| (KEY, key.to_owned())));
     attributes
 }

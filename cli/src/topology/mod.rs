@@ -1,7 +1,9 @@
 //! What can be made from an application's topology.
 
 mod asyncapi;
+mod cloudformation;
 mod cost;
+mod diff;
 mod flow;
 mod mermaid;
 mod schemas;
@@ -13,7 +15,8 @@ use std::path::PathBuf;
 
 use fanfare::{Topology as Described, WiringErrors};
 
-use crate::{Application, CommandError};
+pub use self::cloudformation::Cloudformation;
+use crate::{Application, CommandError, infra};
 
 /// What can be done with an application's topology.
 ///
@@ -45,6 +48,18 @@ pub enum Topology {
         #[arg(long, value_name = "MS", default_value_t = 20)]
         handler_ms: u32,
     },
+    /// Compares what is deployed with what the code says, and fails when they differ
+    ///
+    /// Looks at topics, queues, subscriptions, tables, functions and event-source mappings, and at whatever
+    /// else lies under the application's names. A line for each: `added` is in the code and not deployed,
+    /// `removed` is deployed and not in the code, `changed` is deployed otherwise.
+    Diff {
+        /// Not what is deployed under names that begin so and isn't in the code; may be given several times
+        #[arg(long, value_name = "PREFIX")]
+        ignore: Vec<String>,
+    },
+    /// Prints the CloudFormation template: queues, topics, tables, functions, services, roles, alarms
+    Cloudformation(Cloudformation),
     /// Prints an AsyncAPI 3.0 document: channels, operations and messages with their schemas
     Asyncapi,
     /// Prints the JSON schema of every version of every event and command
@@ -59,7 +74,7 @@ pub enum Topology {
     },
 }
 
-pub(crate) fn run(
+pub(crate) async fn run(
     command: Topology,
     application: &Application,
     out: &mut impl Write,
@@ -87,6 +102,13 @@ pub(crate) fn run(
                 handler_ms,
             };
             write!(out, "{}", cost::cost(&topology, &load))?;
+        }
+        Topology::Cloudformation(options) => {
+            cloudformation::cloudformation(&topology, application, options, out)?;
+        }
+        Topology::Diff { ignore } => {
+            let config = infra::config().await;
+            diff::diff(&config, &topology, &application.tables, ignore, out).await?;
         }
         Topology::Asyncapi => {
             schemas::complete(&topology, &application.payloads)?;

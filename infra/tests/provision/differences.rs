@@ -186,13 +186,19 @@ async fn policies_that_are_written_otherwise_and_mean_the_same_are_none() {
     let local = provisioned().await;
     let policy = json!({
         "Version": "2012-10-17",
-        "Statement": {
+        "Statement": [{
+            "Effect": "Deny",
+            "Resource": [queue_arn("shop-payment")],
+            "Action": ["sqs:*"],
+            "Principal": ["*"],
+            "Condition": {"Bool": {"aws:SecureTransport": ["false"]}},
+        }, {
             "Effect": "Allow",
             "Resource": [queue_arn("shop-payment")],
             "Action": ["sqs:SendMessage"],
             "Principal": {"Service": ["sns.amazonaws.com"]},
             "Condition": {"ArnEquals": {"aws:SourceArn": [topic_arn("shop-payments"), topic_arn("shop-orders")]}},
-        },
+        }],
     });
     set_queue(&local, "shop-payment", "Policy", &format!("{policy:#}")).await;
     let dead = queue_arn("shop-payment-dlq");

@@ -108,11 +108,41 @@ async fn exactly_the_subscribed_topics_may_send_to_a_queue() {
             "Action": "sqs:SendMessage",
             "Resource": queue_arn(queue),
             "Condition": {"ArnEquals": {"aws:SourceArn": topics}},
-        }]);
+        }, encrypted("sqs:*", queue_arn(queue))]);
         assert_eq!(policy["Statement"], statement, "{queue}");
     }
     for queue in ["shop-payment-dlq", "shop-mail", "shop-mail-dlq"] {
-        assert_eq!(attributes(&config, queue).await.get("Policy"), None, "{queue}");
+        let policy: Value = serde_json::from_str(&attributes(&config, queue).await["Policy"]).unwrap();
+        let statement = json!([encrypted("sqs:*", queue_arn(queue))]);
+        assert_eq!(policy["Statement"], statement, "{queue}");
+    }
+}
+
+/// Nobody may do this without TLS.
+fn encrypted(action: &str, resource: String) -> Value {
+    json!({
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": action,
+        "Resource": resource,
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn topics_take_nothing_that_isn_t_encrypted_on_its_way() {
+    let local = provisioned().await;
+    let sns = aws_sdk_sns::Client::new(&local.sdk_config());
+    for topic in ["shop-orders", "shop-ledger.fifo"] {
+        let answer = sns
+            .get_topic_attributes()
+            .topic_arn(topic_arn(topic))
+            .send()
+            .await;
+        let policy = answer.unwrap().attributes.unwrap()["Policy"].clone();
+        let policy: Value = serde_json::from_str(&policy).unwrap();
+        let statement = json!([encrypted("sns:Publish", topic_arn(topic))]);
+        assert_eq!(policy["Statement"], statement, "{topic}");
     }
 }
 

@@ -5,6 +5,7 @@
 mod again;
 mod denied;
 mod differences;
+mod drift;
 mod fresh;
 mod interrupted;
 mod removal;

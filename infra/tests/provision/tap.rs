@@ -174,6 +174,15 @@ fn name(request: &HttpRequest) -> String {
         let service = if service == "AmazonSQS" { "sqs" } else { "dynamodb" };
         return format!("{service}:{operation}");
     }
+    let path = request.uri().split('?').next().unwrap();
+    if let Some(("", list)) = path.split_once("http://fanfare.local/2015-03-31/") {
+        let call = match list.trim_end_matches('/') {
+            "functions" => "ListFunctions",
+            "event-source-mappings" => "ListEventSourceMappings",
+            other => panic!("{other}"),
+        };
+        return format!("lambda:{call}");
+    }
     let body = std::str::from_utf8(request.body().bytes().unwrap()).unwrap();
     let action = body
         .split('&')
