@@ -29,6 +29,10 @@ const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 const POLL: Duration = Duration::from_millis(500);
 const POLL_ON_AWS: Duration = Duration::from_secs(1);
 
+/// How often a host's relay looks, locally, for what others have left behind. Looking as often as the
+/// sweeper does, all of them would find the events of functions at once, and publish each many times.
+const SWEEP_BESIDE: Duration = Duration::from_secs(5);
+
 /// Where SNS, SQS and DynamoDB are.
 pub(super) enum Ground {
     /// Inside the process, without faults and as hosts reach it: under the fault plan, if there is one.
@@ -149,10 +153,10 @@ impl Ground {
         }
     }
 
-    /// The relay of one life of a host.
+    /// The relay of one life of a host, whose work is what that host commits.
     pub(super) fn relay(&self, deps: &Deps, topology: &Topology, life: &Life) -> Relay {
         match self {
-            Self::Local { local, .. } => local_relay(deps, topology, &local.account(), &self.config(life)),
+            Self::Local { .. } => self.sweeper(deps, topology, life).sweep_every(SWEEP_BESIDE),
             Self::Aws(aws) => aws.relay(deps, topology),
         }
     }
@@ -160,8 +164,7 @@ impl Ground {
     /// The relay that also looks after what hosts have left behind.
     pub(super) fn sweeper(&self, deps: &Deps, topology: &Topology, life: &Life) -> Relay {
         match self {
-            // Each of them does.
-            Self::Local { .. } => self.relay(deps, topology, life),
+            Self::Local { local, .. } => local_relay(deps, topology, &local.account(), &self.config(life)),
             Self::Aws(aws) => aws.sweeper(deps, topology),
         }
     }
