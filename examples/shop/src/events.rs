@@ -4,33 +4,50 @@
 use std::borrow::Cow;
 
 use fanfare::{Command, Event};
+use fanfare_cli::Application;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Order;
 
+/// Says what all of them look like, for the command line.
+pub fn describe(application: Application) -> Application {
+    application
+        .event::<OrderPlaced>()
+        .event::<OrderCancelled>()
+        .event::<PaymentCharged>()
+        .event::<PaymentFailed>()
+        .event::<PaymentRefunded>()
+        .event::<StockReserved>()
+        .event::<StockRejected>()
+        .event::<ShipmentCreated>()
+        .event::<LedgerPosted>()
+        .command::<RefundPayment>()
+}
+
 /// Checkout took an order.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct OrderPlaced {
     /// The order.
     pub order: Order,
 }
 
 /// Checkout cancelled an order that no shelf could serve.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct OrderCancelled {
     /// The order.
     pub order: Order,
 }
 
 /// Payment charged an order's total.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct PaymentCharged {
     /// The order.
     pub order: Order,
 }
 
 /// Payment could not charge an order's total: it is over the card's limit.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct PaymentFailed {
     /// The order.
     pub order: Order,
@@ -39,14 +56,14 @@ pub struct PaymentFailed {
 }
 
 /// Payment gave an order's total back.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct PaymentRefunded {
     /// The order.
     pub order: Order,
 }
 
 /// Inventory took an order's CDs from a shelf.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct StockReserved {
     /// The order.
     pub order: Order,
@@ -55,14 +72,14 @@ pub struct StockReserved {
 }
 
 /// Inventory has no shelf with as many CDs as an order wants.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct StockRejected {
     /// The order.
     pub order: Order,
 }
 
 /// Shipping sent a parcel.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ShipmentCreated {
     /// The order.
     pub order: Order,
@@ -71,7 +88,7 @@ pub struct ShipmentCreated {
 }
 
 /// Payment wrote one posting of a ledger entry.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct LedgerPosted {
     /// The account, by which postings are ordered.
     pub account: String,
@@ -84,7 +101,7 @@ pub struct LedgerPosted {
 }
 
 /// Tells payment to give an order's total back.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct RefundPayment {
     /// The order.
     pub order: Order,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use fanfare_cli::Application;
-use shop::{dev, process, tables};
+use shop::{dev, events, process, tables};
 use tracing_subscriber::EnvFilter;
 
 // A third of the time went into the system's allocator.
@@ -82,7 +82,8 @@ fn log(usual: &str) {
         .init();
 }
 
-/// What the shop consists of, and its tables.
+/// What the shop consists of, its tables, and what its events look like.
 fn application() -> anyhow::Result<Application> {
-    Ok(Application::new(dev::describe()?).tables(tables::described()))
+    let application = Application::new(dev::describe()?).tables(tables::described());
+    Ok(events::describe(application))
 }

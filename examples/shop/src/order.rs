@@ -1,5 +1,6 @@
 //! An order as it is placed, and what makes one valid.
 
+use schemars::JsonSchema;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use time::{Date, Month};
@@ -16,22 +17,28 @@ use time::{Date, Month};
 /// assert_eq!(order.quantity, 2);
 /// # Ok::<(), serde_json::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(description = "An order, as every event of the shop carries it.")]
 pub struct Order {
     /// Its id, unique in the shop.
     #[serde(rename = "order_id", deserialize_with = "order_id")]
+    #[schemars(length(min = 1, max = MAX_ID))]
     pub id: String,
     /// Whose it is.
     #[serde(rename = "customer_id", deserialize_with = "customer_id")]
+    #[schemars(length(min = 1, max = MAX_ID))]
     pub customer: String,
     /// The day it was placed, `YYYY-MM-DD`.
     #[serde(deserialize_with = "placed_on")]
+    #[schemars(extend("format" = "date"))]
     pub placed_on: String,
     /// How many CDs: 1 to [`MAX_QUANTITY`].
     #[serde(deserialize_with = "quantity")]
+    #[schemars(range(min = 1, max = MAX_QUANTITY))]
     pub quantity: u32,
     /// What they cost together, in US cents: 0 to [`MAX_CENTS`].
     #[serde(deserialize_with = "total_cents")]
+    #[schemars(range(min = 0, max = MAX_CENTS))]
     pub total_cents: i64,
 }
 
