@@ -43,7 +43,10 @@ pub(crate) fn cloudformation(
         writeln!(out, "{:#}", template.json()?)?;
         return Ok(());
     }
-    writeln!(out, "# Made by `topology cloudformation`: change the application, and make it again.")?;
+    writeln!(
+        out,
+        "# Made by `topology cloudformation`: change the application, and make it again."
+    )?;
     write!(out, "{}", template.yaml()?)?;
     Ok(())
 }
@@ -61,8 +64,14 @@ mod tests {
 
     #[test]
     fn a_variable_has_a_name() {
-        let endpoint = ("AWS_ENDPOINT_URL".to_owned(), "http://127.0.0.1:4566/?a=b".to_owned());
-        assert_eq!(variable("AWS_ENDPOINT_URL=http://127.0.0.1:4566/?a=b"), Ok(endpoint));
+        let endpoint = (
+            "AWS_ENDPOINT_URL".to_owned(),
+            "http://127.0.0.1:4566/?a=b".to_owned(),
+        );
+        assert_eq!(
+            variable("AWS_ENDPOINT_URL=http://127.0.0.1:4566/?a=b"),
+            Ok(endpoint)
+        );
         assert_eq!(variable("EMPTY="), Ok(("EMPTY".to_owned(), String::new())));
         assert_eq!(variable("=1"), Err("a variable is NAME=VALUE".to_owned()));
         assert_eq!(variable("NAME"), Err("a variable is NAME=VALUE".to_owned()));
