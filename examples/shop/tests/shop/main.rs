@@ -10,6 +10,7 @@ mod binary;
 mod bookkeeping;
 mod bootstrap;
 mod checkout;
+mod described;
 mod email;
 mod functions;
 mod inventory;
