@@ -407,7 +407,12 @@ fn is_ready(table: &TableDescription) -> bool {
         && table
             .global_secondary_indexes()
             .iter()
-            .all(|index| index.index_status() == Some(&IndexStatus::Active))
+            // Local ones don't always tell.
+            .all(|index| {
+                index
+                    .index_status()
+                    .is_none_or(|status| *status == IndexStatus::Active)
+            })
 }
 
 async fn wait(since: Instant, what: impl Fn() -> String) -> Result<(), InfraError> {

@@ -174,7 +174,10 @@ pub fn deployed(deps: &Deps) -> anyhow::Result<App> {
 }
 
 /// The same with these functions.
-pub(crate) fn deployed_with(deps: &Deps, functions: &Functions) -> anyhow::Result<App> {
+///
+/// # Errors
+/// [`VISIBILITY_TIMEOUT`] is set to something else than a number of seconds.
+pub fn deployed_with(deps: &Deps, functions: &Functions) -> anyhow::Result<App> {
     let mut app = app(deps);
     if let Ok(seconds) = std::env::var(VISIBILITY_TIMEOUT) {
         let seconds: u32 = seconds

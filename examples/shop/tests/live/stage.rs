@@ -57,6 +57,7 @@ pub(crate) struct Stage {
     /// For the shop's processes; besides the test's own, where `alone` is there.
     environment: Vec<(&'static str, String)>,
     alone: Option<MutexGuard<'static, ()>>,
+    local: Option<Local>,
 }
 
 impl Stage {
@@ -71,6 +72,7 @@ impl Stage {
             folder: tempfile::tempdir()?,
             environment: Vec::new(),
             alone: Some(alone),
+            local: None,
         };
         ensure!(
             stage.aws.account().id() == LOCAL_ACCOUNT,
@@ -81,26 +83,27 @@ impl Stage {
         Ok(stage)
     }
 
-    /// An account of its own, inside the test's process, with nothing in it.
+    /// An account of its own, inside the test's process, with nothing in it. It notes who calls what: each
+    /// process signs with its consumer's name, or its command's.
     pub(crate) async fn embedded() -> anyhow::Result<Self> {
-        let local = Local::new()?;
+        let local = Local::new()?.recording();
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let endpoint = format!("http://{}", listener.local_addr()?);
         let aws = Aws::of(local.sdk_config()).await?;
         // Until the test's runtime ends.
-        tokio::spawn(serve(local, listener, std::future::pending()));
+        tokio::spawn(serve(local.clone(), listener, std::future::pending()));
         Ok(Self {
             aws,
             folder: tempfile::tempdir()?,
             environment: vec![
                 ("AWS_ENDPOINT_URL", endpoint),
                 ("AWS_REGION", "us-east-1".to_owned()),
-                ("AWS_ACCESS_KEY_ID", "test".to_owned()),
                 ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
                 // What isn't said here is asked of no other machine.
                 ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
             ],
             alone: None,
+            local: Some(local),
         })
     }
 
@@ -131,11 +134,18 @@ impl Stage {
         Ok(deployed(&self.aws.deps(&mail))?.topology()?)
     }
 
+    /// What is inside the test's process.
+    pub(crate) fn local(&self) -> Option<&Local> {
+        self.local.as_ref()
+    }
+
     /// The shop's binary with these arguments.
     pub(crate) fn shop(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_shop"));
         if self.alone.is_none() {
             command.env_clear();
+            let part = words.get(usize::from(words.first() == Some(&"worker")));
+            command.env("AWS_ACCESS_KEY_ID", part.unwrap_or(&"shop"));
         }
         command
             .args(words)

@@ -22,7 +22,8 @@ FILTER = '{"type": ["order.placed"]}'
 
 def commands(heading):
     """The README's, from a heading to the next one: what it has people do is what is done here."""
-    chapter = re.search(rf"^## {re.escape(heading)}$(.*?)^## ", README.read_text() + "\n## ", re.MULTILINE | re.DOTALL)
+    chapters = README.read_text() + "\n## "
+    chapter = re.search(rf"^## {re.escape(heading)}$(.*?)^## ", chapters, re.MULTILINE | re.DOTALL)
     blocks = re.findall(r"^```sh\n(.*?)^```$", chapter[1], re.MULTILINE | re.DOTALL) if chapter else []
     if not blocks:
         raise Failed(f"{README} has no commands under `## {heading}`")
@@ -56,15 +57,18 @@ def drift(shop, folder, env):
 
 
 def by_hand(folder, env):
-    """Changes what the subscription of payment lets through."""
+    """Changes what a subscription lets through."""
     sns = ["aws", "sns"]
     listed = json.loads(run([*sns, "list-subscriptions", "--output", "json"], folder, env, 60))["Subscriptions"]
-    own = [each for each in listed if each["TopicArn"].endswith(":shop-orders") and each["Endpoint"].endswith(":shop-inventory")]
-    own = own or [each for each in listed if each["TopicArn"].endswith(":shop-orders")]
+    own = next(
+        each
+        for each in listed
+        if each["TopicArn"].endswith(":shop-orders") and each["Endpoint"].endswith(":shop-orders-view")
+    )
     attribute = ["--attribute-name", "FilterPolicy", "--attribute-value", FILTER]
-    changed = ["--subscription-arn", own[0]["SubscriptionArn"], *attribute]
+    changed = ["--subscription-arn", own["SubscriptionArn"], *attribute]
     run([*sns, "set-subscription-attributes", *changed], folder, env, 60)
-    return own[0]["Endpoint"].rsplit(":", 1)[1]
+    return own["Endpoint"].rsplit(":", 1)[1]
 
 
 def no_drift(shop, folder, env):
@@ -86,14 +90,37 @@ def mend(folder, env):
     takes a switch that is a parameter for a text, which AWS's SDKs can't read."""
     dynamo = ["aws", "dynamodb"]
     expires = "Enabled=true,AttributeName=expires_at"
-    run([*dynamo, "update-time-to-live", "--table-name", "shop-fanfare", "--time-to-live-specification", expires], folder, env, 60)
+    store = ["--table-name", "shop-fanfare", "--time-to-live-specification", expires]
+    run([*dynamo, "update-time-to-live", *store], folder, env, 60)
     for table in json.loads(run([*dynamo, "list-tables", "--output", "json"], folder, env, 60))["TableNames"]:
         run([*dynamo, "update-table", "--table-name", table, "--deletion-protection-enabled"], folder, env, 60)
 
 
+def mended(shop, folder):
+    """The shop's command, whose template is as MiniStack can take it: without alarms on several metrics, and with
+    numbers in the place of parameters that are numbers, which it takes for texts."""
+    (folder / "bin").mkdir()
+    command = folder / "bin" / "shop"
+    command.write_text(f"""#!{sys.executable}
+import json, os, subprocess, sys
+if sys.argv[1:3] != ["topology", "cloudformation"]:
+    os.execv({str(shop)!r}, ["shop", *sys.argv[1:]])
+made = json.loads(subprocess.run([{str(shop)!r}, *sys.argv[1:], "--json"], check=True, stdout=subprocess.PIPE).stdout)
+resources = made["Resources"].items()
+made["Resources"] = {{name: each for name, each in resources if "Metrics" not in each["Properties"]}}
+text = json.dumps(made)
+for name, parameter in made["Parameters"].items():
+    if parameter["Type"] == "Number":
+        text = text.replace(json.dumps({{"Ref": name}}), str(parameter["Default"]))
+print(text)
+""")
+    command.chmod(0o755)
+    return command
+
+
 def on_ministack(shop, folder):
     port = free_port()
-    env = environment(port, folder, shop)
+    env = environment(port, folder, mended(shop, folder))
     with contextlib.ExitStack() as running:
         started = [ROOT / "localstack" / "ministack" / "start"]
         ministack = running.enter_context(Process("ministack", started, folder, env | {"LOG_LEVEL": "INFO"}))
@@ -102,9 +129,11 @@ def on_ministack(shop, folder):
         run([sys.executable, ROOT / "packaging" / "zip.py", shop, archive, "1"], folder, env, 120)
         # What an account has before.
         run(["aws", "s3", "mb", "s3://shop-code"], folder, env, 60)
-        vpc = run(["aws", "ec2", "create-vpc", "--cidr-block", "10.0.0.0/16", "--query", "Vpc.VpcId", "--output", "text"], folder, env, 60).strip()
-        subnet = ["--vpc-id", vpc, "--cidr-block", "10.0.1.0/24", "--query", "Subnet.SubnetId", "--output", "text"]
-        subnet = run(["aws", "ec2", "create-subnet", *subnet], folder, env, 60).strip()
+        ec2 = ["aws", "ec2", "--output", "text"]
+        vpc = [*ec2, "create-vpc", "--cidr-block", "10.0.0.0/16", "--query", "Vpc.VpcId"]
+        vpc = run(vpc, folder, env, 60).strip()
+        subnet = [*ec2, "create-subnet", "--vpc-id", vpc, "--cidr-block", "10.0.1.0/24", "--query", "Subnet.SubnetId"]
+        subnet = run(subnet, folder, env, 60).strip()
         run(["aws", "ecs", "create-cluster", "--cluster-name", "shop"], folder, env, 60)
         env |= {"bucket": "shop-code", "zip": str(archive), "vpc": vpc, "subnets": subnet, "cluster": "shop"}
         env |= {"repository": "shop", "image": "1", "scaling": "--without-scaling"}
@@ -159,7 +188,8 @@ def on_localstack(shop, folder):
         # The tables, which LocalStack doesn't make; of messaging there is nothing to change.
         provisioned = run([shop, "provision"], folder, env, 120)
         check("provisioning finds all of it as it should be", ", 0 changed, " in provisioned, provisioned)
-        check("and makes tables alone", not re.search(r"^made +(topic|queue|subscription)", provisioned, re.MULTILINE), provisioned)
+        messages = re.search(r"^made +(topic|queue|subscription)", provisioned, re.MULTILINE)
+        check("and makes tables alone", not messages, provisioned)
         no_drift(shop, folder, env)
         words = [shop, "worker", "--all", "--poll", "1", "--stock", str(STOCK)]
         workers = running.enter_context(Process("workers", words, folder, env))
