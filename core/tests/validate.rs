@@ -1,5 +1,7 @@
 //! What is refused before anything is deployed: each at its limit, and one past it.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod common;
 
 use std::time::Duration;

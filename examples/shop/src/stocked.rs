@@ -32,8 +32,8 @@ impl StockedLayer {
 
     async fn fill(&self) -> Result<(), BoxError> {
         let filling = || async { fill_shelves(&self.dynamo, self.stock).await };
-        let filled = self.filled.get_or_try_init(filling).await;
-        Ok(filled.map(|()| ())?)
+        self.filled.get_or_try_init(filling).await?;
+        Ok(())
     }
 }
 

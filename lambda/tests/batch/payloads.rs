@@ -79,7 +79,8 @@ async fn an_event_with_sns_inside_is_handled() {
 
 #[tokio::test(start_paused = true)]
 async fn a_record_that_is_no_message_is_answered_as_failed_and_the_others_are_handled() {
-    let breaks: [(&str, fn(&mut Value)); 4] = [
+    type Break = fn(&mut Value);
+    let breaks: [(&str, Break); 4] = [
         ("no body", |record| record["body"] = Value::Null),
         ("no receipt", |record| record["receiptHandle"] = Value::Null),
         ("of nowhere", |record| record["eventSourceARN"] = Value::Null),

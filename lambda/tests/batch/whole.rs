@@ -73,7 +73,7 @@ async fn clones_of_a_function_serve_batches_side_by_side() {
     let turns = AtomicUsize::new(0);
     let invoke = |event: Value| async {
         let turn = turns.fetch_add(1, Ordering::Relaxed);
-        let function = if turn % 2 == 0 { &function } else { &clone };
+        let function = if turn.is_multiple_of(2) { &function } else { &clone };
         Ok(world.invoke(function, event, TIMEOUT).await)
     };
     let quiet = async { world.local.broker().quiet(["q"]).await.unwrap() };

@@ -81,8 +81,11 @@ pub struct StreamMapping {
     pub(super) dynamo: Arc<Shared>,
     pub(super) table: Arc<str>,
     pub(super) settings: Settings,
-    pub(super) discarded: Option<Arc<dyn Fn(&[Value]) + Send + Sync>>,
+    pub(super) discarded: Option<Discarded>,
 }
+
+/// Gets the records that are given up.
+type Discarded = Arc<dyn Fn(&[Value]) + Send + Sync>;
 
 /// How it reads and tries.
 #[derive(Clone, Copy, Debug)]

@@ -34,7 +34,8 @@ fn said(output: &Output) -> String {
 
 #[test]
 fn what_is_missing_or_wrong_in_the_environment_is_named_with_what_there_is() -> anyhow::Result<()> {
-    let cases: [(&[(&str, &str)], &[&str]); 6] = [
+    type Variables = &'static [(&'static str, &'static str)];
+    let cases: [(Variables, &[&str]); 6] = [
         (&[], &["SHOP_CONSUMER isn't set", "payment", "relay"]),
         (
             &[("SHOP_CONSUMER", "paymint")],
