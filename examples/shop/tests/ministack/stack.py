@@ -145,7 +145,10 @@ def on_ministack(shop, folder):
             words = [shop, "worker", *WORKERS, "--poll", "1", "--stock", str(STOCK)]
             workers = running.enter_context(Process("workers", words, folder, env))
             workers.wait_for(lambda: workers.says("ready"))
-            exact(shop, folder, env, 0)
+            try:
+                exact(shop, folder, env, 0)
+            except (Failed, subprocess.TimeoutExpired) as failed:
+                raise Failed(f"{failed}\nworkers:\n{workers.tail()}") from failed
             for heading in ["Update", "Roll back"]:
                 run(commands(heading), folder, env, 300)
                 code = run([*FUNCTION, "shop-payment", "--query", "Configuration.LastModified"], folder, env, 60)
