@@ -44,7 +44,7 @@ const LONGEST: Duration = Duration::from_secs(15 * 60);
 /// use std::time::{Duration, SystemTime};
 /// use fanfare_lambda::outbox_stream;
 /// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> anyhow::Result<()> {
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let client = Dynamo::memory(Clock::system())?.client(&Life::default());
 ///
 /// let relay = Store::new(client, "shop").relay(Topics);
