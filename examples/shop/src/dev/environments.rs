@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use fanfare::fault::Life;
-use futures_util::future::try_join_all;
+use futures_util::future::{BoxFuture, try_join_all};
 use serde_json::Value;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
@@ -14,8 +14,8 @@ pub(super) type Answer = Result<Value, String>;
 
 /// What runs in an environment, made anew in each.
 pub(super) trait Code {
-    /// Handles one event.
-    fn handle(&self, event: Value) -> impl Future<Output = Answer> + Send;
+    /// Handles one event. Boxed, since its future's type holds all that a host and a relay do.
+    fn handle(&self, event: Value) -> BoxFuture<'_, Answer>;
 }
 
 /// Invokes a function, in the next of its environments that is free. Clones invoke the same one.

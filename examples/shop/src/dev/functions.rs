@@ -11,6 +11,7 @@ use fanfare::{Backoff, Clock, queue_name};
 use fanfare_lambda::{Function, outbox_stream, sqs_batch};
 use fanfare_local::mapping::{QueueMapping, StreamMapping};
 use fanfare_store::Relay;
+use futures_util::future::BoxFuture;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -128,9 +129,11 @@ struct Consumer {
 }
 
 impl Code for Consumer {
-    async fn handle(&self, event: Value) -> Answer {
-        let deadline = self.clock.now() + TIMEOUT;
-        answer(sqs_batch(&self.function, read(event)?, deadline).await)
+    fn handle(&self, event: Value) -> BoxFuture<'_, Answer> {
+        Box::pin(async move {
+            let deadline = self.clock.now() + TIMEOUT;
+            answer(sqs_batch(&self.function, read(event)?, deadline).await)
+        })
     }
 }
 
@@ -140,9 +143,11 @@ struct OutboxRelay {
 }
 
 impl Code for OutboxRelay {
-    async fn handle(&self, event: Value) -> Answer {
-        let deadline = self.clock.now() + RELAY_TIMEOUT;
-        answer(outbox_stream(&self.relay, read(event)?, deadline).await)
+    fn handle(&self, event: Value) -> BoxFuture<'_, Answer> {
+        Box::pin(async move {
+            let deadline = self.clock.now() + RELAY_TIMEOUT;
+            answer(outbox_stream(&self.relay, read(event)?, deadline).await)
+        })
     }
 }
 
