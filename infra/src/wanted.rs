@@ -17,9 +17,10 @@ pub(crate) const FIFO_TOPIC: &str = "FifoTopic";
 
 /// What a relay's function is called.
 pub(crate) const RELAY: &str = "relay";
-/// What of the store's table concerns a relay: outbox records that are to be published.
+/// What of the store's table concerns a relay: outbox records with something pending or parked. What is
+/// unparked is published too: of a commit with another parked event it stays among the parked.
 pub(crate) const RELAYED: &str = concat!(
-    r#"{"dynamodb":{"Keys":{"sk":{"S":["commit","head"]}},"NewImage":{"shard":{"S":[{"prefix":"pending#"}]}}},"#,
+    r#"{"dynamodb":{"Keys":{"sk":{"S":["commit","head"]}},"NewImage":{"shard":{"S":[{"exists":true}]}}},"#,
     r#""eventName":["INSERT","MODIFY"]}"#
 );
 /// How old a record of the stream may get while it fails, in seconds, and how often it is tried: what is

@@ -1,8 +1,10 @@
 //! One invocation with messages of a queue.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
+use fanfare::is_fifo;
 use fanfare::port::Received;
 use fanfare_worker::SqsReceipt;
 use tokio::time::Instant;
@@ -11,6 +13,9 @@ use tower::ServiceExt;
 use crate::record::received;
 use crate::trace::InTrace;
 use crate::{Function, Metrics};
+
+/// The attribute with a message's FIFO group.
+const GROUP: &str = "MessageGroupId";
 
 /// No invocation lasts longer.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
@@ -58,14 +63,19 @@ pub async fn sqs_batch(function: &Function, event: SqsEvent, deadline: SystemTim
     answer
 }
 
-/// The event's messages, and the ids of what is none.
+/// The event's messages, and the ids of what is none. Behind one of a FIFO group that is none, the rest of
+/// its group fails too: handled, it would be out of order.
 fn read(function: &Function, event: SqsEvent) -> (Vec<Received<SqsReceipt>>, Vec<String>) {
     let mut batch = Vec::with_capacity(event.records.len());
-    let mut failed = Vec::new();
+    let (mut failed, mut stopped) = (Vec::new(), BTreeSet::new());
     for record in event.records {
         let id = record.message_id.clone().unwrap_or_default();
         let arn = record.event_source_arn.as_deref().unwrap_or_default();
+        let group = is_fifo(arn).then(|| record.attributes.get(GROUP).cloned().unwrap_or_default());
         let read = match function.queue.of(arn) {
+            Ok(_) if group.as_ref().is_some_and(|group| stopped.contains(group)) => {
+                Err("one before it in its group can't be".to_owned())
+            }
             Ok(queue) => received(record, queue).map_err(str::to_owned),
             Err(reason) => Err(reason),
         };
@@ -80,6 +90,7 @@ fn read(function: &Function, event: SqsEvent) -> (Vec<Received<SqsReceipt>>, Vec
                     "a record can't be handled, and failed"
                 );
                 failed.push(id);
+                stopped.extend(group);
             }
         }
     }

@@ -257,7 +257,7 @@ fn relay_mapping() -> Value {
     let pattern = json!({
         "eventName": ["MODIFY", "INSERT"],
         "dynamodb": {
-            "NewImage": {"shard": {"S": [{"prefix": "pending#"}]}},
+            "NewImage": {"shard": {"S": [{"exists": true}]}},
             "Keys": {"sk": {"S": ["commit", "head"]}},
         },
     });

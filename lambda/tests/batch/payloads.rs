@@ -126,3 +126,29 @@ async fn handlers_get_what_the_event_says_of_a_message() {
     world.invoke(&function, event, seconds(30)).await;
     assert_eq!(*seen.lock().unwrap(), Some((2, "0".to_owned())));
 }
+
+#[tokio::test(start_paused = true)]
+async fn behind_a_record_that_is_no_message_its_fifo_group_waits_and_others_go_on() {
+    let (world, seen) = (World::new("q.fifo", 12), Seen::default());
+    let function = world.function(noting(&seen));
+    let mut event = event(include_str!("../data/sqs-fifo.json"));
+    let record = event["Records"][0].clone();
+    let records = [("0", "a"), ("1", "a"), ("2", "a"), ("3", "b")].map(|(order, group)| {
+        let mut record = record.clone();
+        record["messageId"] = json!(order);
+        record["attributes"]["MessageGroupId"] = json!(group);
+        record["body"] = if order == "1" {
+            Value::Null
+        } else {
+            json!(world.body(order))
+        };
+        record
+    });
+    event["Records"] = json!(records);
+    let answer = world.invoke(&function, event, seconds(30)).await;
+    let failed = json!([{ "itemIdentifier": "1" }, { "itemIdentifier": "2" }]);
+    assert_eq!(answer["batchItemFailures"], failed);
+    let mut handled = seen.all();
+    handled.sort();
+    assert_eq!(handled, ["0", "3"]);
+}
