@@ -173,7 +173,8 @@ impl App {
     }
 
     /// Says that a relay of its own publishes the outbox, and where it runs: needed where all consumers are
-    /// functions, since a worker can relay what it commits itself.
+    /// functions, since a worker can relay what it commits itself. It is the one that measures the outbox,
+    /// for alarms.
     ///
     /// ```
     /// use fanfare::topology::{FunctionSettings, Hosting};

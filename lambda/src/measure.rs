@@ -2,11 +2,14 @@
 //!
 //! A function is frozen between invocations, so that nobody can ask it for its metrics and no exporter can
 //! send them in the background. CloudWatch reads them from standard output instead, in its embedded metric
-//! format, and they cost no call.
+//! format, and they cost no call. A task on ECS, whose log goes there too, does the same every minute.
 
+use std::future::Future;
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use fanfare::metric;
 use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
@@ -17,7 +20,8 @@ use metrics_cloudwatch_embedded::{Builder, Collector};
 const TRIES: usize = 64;
 
 /// The metrics of [`fanfare::metric`], written to standard output in CloudWatch's embedded metric format:
-/// one line for each set of labels after each invocation, and within one that handles many records.
+/// one line for each set of labels after each invocation, and within one that handles many records. In a
+/// process that isn't frozen, such as a task on ECS, [`during`](Self::during) writes them every so often.
 ///
 /// Every set of labels becomes a metric that CloudWatch charges for.
 ///
@@ -73,6 +77,37 @@ impl Metrics {
         self.tries.store(0, Ordering::Relaxed);
         if let Err(error) = self.collector.flush(io::stdout().lock()) {
             tracing::warn!(%error, "the metrics could not be written to standard output");
+        }
+    }
+
+    /// Writes every `pause` what was measured since the last time, while `serving` runs, and once more when
+    /// it has ended: for a process that is no function. CloudWatch shows minutes, so that a minute is a good
+    /// pause.
+    ///
+    /// Of a histogram the first 100 values of each pause are kept, counters count all. The collector logs
+    /// an error for each value beyond: `metrics_cloudwatch_embedded=off` in the log's filter spares that.
+    ///
+    /// Dropping the future drops `serving`, and what wasn't written yet.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), fanfare_lambda::MetricsError> {
+    /// use std::time::Duration;
+    /// use fanfare_lambda::Metrics;
+    ///
+    /// let serving = async { metrics::counter!("orders.placed").increment(1) };
+    /// Metrics::install("shop")?.during(Duration::from_secs(60), serving).await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn during<T>(&self, pause: Duration, serving: impl Future<Output = T>) -> T {
+        let mut serving = pin!(serving);
+        loop {
+            let ended = tokio::time::timeout(pause, &mut serving).await;
+            self.flush();
+            if let Ok(ended) = ended {
+                return ended;
+            }
         }
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use fanfare_cli::Application;
+use shop::process::measured;
 use shop::{dev, events, process, tables};
 use tracing_subscriber::EnvFilter;
 
@@ -34,8 +35,9 @@ enum Cli {
 const BACKGROUND: Duration = Duration::from_secs(1);
 
 /// What is logged of a process that runs on.
-const SERVING: &str =
-    "warn,shop=info,fanfare=info,fanfare_worker=info,fanfare_store=info,fanfare_lambda=info";
+// The collector of metrics logs an error for each value of a histogram that it has no room for.
+const SERVING: &str = "warn,shop=info,fanfare=info,fanfare_worker=info,fanfare_store=info,fanfare_lambda=info,\
+                       metrics_cloudwatch_embedded=off";
 
 fn main() -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Runtime::new()?;
@@ -60,9 +62,9 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let out = &mut stdout();
     let well = match cli {
         Cli::Dev(options) => dev::run(options, out).await?,
-        Cli::Worker(options) => process::worker(options).await.map(|()| true)?,
-        Cli::Relay => process::relay().await.map(|()| true)?,
-        Cli::Api(options) => process::api(options).await.map(|()| true)?,
+        Cli::Worker(options) => measured(process::worker(options)).await.map(|()| true)?,
+        Cli::Relay => measured(process::relay()).await.map(|()| true)?,
+        Cli::Api(options) => measured(process::api(options)).await.map(|()| true)?,
         Cli::Place(options) => process::place(options, out).await.map(|()| true)?,
         Cli::Audit(options) => process::audit(options, out).await?,
         Cli::Fanfare(command) => command.run(&application()?, out).await.map(|()| true)?,

@@ -27,6 +27,29 @@ struct Alarm<'a> {
     threshold: u64,
     /// in this many minutes one after the other.
     minutes: u64,
+    /// What it takes minutes for in which nothing was measured.
+    missing: Missing,
+}
+
+/// What an alarm takes a minute for in which nothing was measured.
+#[derive(Clone, Copy)]
+enum Missing {
+    /// For a good one: nothing is measured where nothing is or happens.
+    Good,
+    /// For one like that before: what is wrong doesn't mend itself.
+    Same,
+    /// For a bad one: somebody should have looked.
+    Bad,
+}
+
+impl Missing {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Good => "notBreaching",
+            Self::Same => "ignore",
+            Self::Bad => "breaching",
+        }
+    }
 }
 
 impl Alarm<'_> {
@@ -36,7 +59,7 @@ impl Alarm<'_> {
             .map(|(name, value)| json!({"Name": name, "Value": value}))
             .into_iter()
             .collect();
-        let mut properties = told(&self.says, self.threshold, self.minutes);
+        let mut properties = told(&self.says, self.threshold, self.minutes, self.missing);
         properties["Namespace"] = self.namespace.into();
         properties["MetricName"] = self.metric.into();
         properties["Dimensions"] = dimensions.into();
@@ -47,14 +70,14 @@ impl Alarm<'_> {
 }
 
 /// What alarms have in common.
-fn told(says: &str, threshold: u64, minutes: u64) -> Value {
+fn told(says: &str, threshold: u64, minutes: u64, missing: Missing) -> Value {
     let topic = || either("HasAlarmTopic", json!([reference("AlarmTopic")]), nothing());
     json!({
         "AlarmDescription": says,
         "ComparisonOperator": "GreaterThanThreshold",
         "Threshold": threshold,
         "EvaluationPeriods": minutes,
-        "TreatMissingData": "notBreaching",
+        "TreatMissingData": missing.name(),
         "AlarmActions": topic(),
         "OKActions": topic(),
     })
@@ -70,6 +93,7 @@ fn anything(says: String, queue: &str) -> Resource {
         statistic: "Maximum",
         threshold: 0,
         minutes: 1,
+        missing: Missing::Good,
     };
     alarm.resource()
 }
@@ -105,6 +129,7 @@ pub(super) fn consumer(build: &mut Build<'_>, consumer: &Consumer) {
         statistic: "Maximum",
         threshold: oldest,
         minutes: 3,
+        missing: Missing::Good,
     };
     resources.add(format!("{id}AgeAlarm"), age.resource());
     if let Hosting::Function(_) = consumer.hosting {
@@ -132,6 +157,7 @@ fn function(build: &mut Build<'_>, id: &str, part: &str) {
             statistic: "Sum",
             threshold: 0,
             minutes: 3,
+            missing: Missing::Good,
         };
         let resources = &mut build.out.resources;
         resources.add(format!("{id}{metric}Alarm"), alarm.resource());
@@ -140,11 +166,17 @@ fn function(build: &mut Build<'_>, id: &str, part: &str) {
 
 /// Those of the relay, of the outbox and of the tables.
 pub(super) fn shared(build: &mut Build<'_>) {
-    if let Some(Hosting::Function(_)) = build.topology().relay {
-        stream(build);
-    }
-    if build.topology().store.is_some() {
-        outbox(build);
+    match build.topology().relay {
+        // It sweeps and measures every minute whatever happens: where it is silent, nobody does.
+        Some(Hosting::Service(_)) => outbox(build, Missing::Bad),
+        // It measures when it is invoked, and is invoked again for what it leaves unsent. So where it is silent,
+        // all is published, or given up, which has an alarm of its own.
+        Some(Hosting::Function(_)) => {
+            stream(build);
+            outbox(build, Missing::Good);
+        }
+        // Nobody measures the outbox.
+        _ => {}
     }
     for table in &build.template.tables {
         let id = ids::table(build.app(), &table.name);
@@ -164,6 +196,7 @@ fn stream(build: &mut Build<'_>) {
         statistic: "Maximum",
         threshold: BEHIND,
         minutes: 3,
+        missing: Missing::Good,
     };
     let given_up = anything(
         "The relay has given up records of the stream: they wait in the outbox for a sweep".to_owned(),
@@ -175,9 +208,9 @@ fn stream(build: &mut Build<'_>) {
 }
 
 /// By what a relay measures, in the namespace of the application.
-fn outbox(build: &mut Build<'_>) {
+fn outbox(build: &mut Build<'_>, silent: Missing) {
     let app = build.app();
-    let alarm = |says: &str, metric, threshold, minutes| {
+    let alarm = |says: &str, metric, threshold, minutes, missing| {
         let alarm = Alarm {
             says: says.to_owned(),
             namespace: app,
@@ -186,6 +219,7 @@ fn outbox(build: &mut Build<'_>) {
             statistic: "Maximum",
             threshold,
             minutes,
+            missing,
         };
         alarm.resource()
     };
@@ -195,9 +229,13 @@ fn outbox(build: &mut Build<'_>) {
     let resources = &mut build.out.resources;
     resources.add(
         "OutboxUnsentAlarm",
-        alarm(unsent, metric::OUTBOX_OLDEST, UNSENT, 3),
+        alarm(unsent, metric::OUTBOX_OLDEST, UNSENT, 3, silent),
     );
-    resources.add("OutboxParkedAlarm", alarm(parked, metric::OUTBOX_PARKED, 0, 1));
+    // Who parks nothing more isn't invoked for what is parked.
+    resources.add(
+        "OutboxParkedAlarm",
+        alarm(parked, metric::OUTBOX_PARKED, 0, 1, Missing::Same),
+    );
 }
 
 fn throttled(table: &str) -> Resource {
@@ -225,7 +263,7 @@ fn throttled(table: &str) -> Resource {
     let says = format!(
         "DynamoDB throttles table {table}: one key gathers too much, or the load has doubled at once"
     );
-    let mut properties = told(&says, 0, 5);
+    let mut properties = told(&says, 0, 5, Missing::Good);
     properties["Metrics"] = json!([
         events("reads", "ReadThrottleEvents"),
         events("writes", "WriteThrottleEvents"),

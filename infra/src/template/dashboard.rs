@@ -15,8 +15,9 @@ const HEIGHT: u32 = 5;
 pub(super) fn add(build: &mut Build<'_>) {
     let (app, topology) = (build.app(), build.topology());
     let mut widgets = Vec::new();
-    if topology.store.is_some() {
-        widgets.extend(outbox(app, topology.relay.as_ref()));
+    // Without one, nobody measures it.
+    if let Some(relay) = &topology.relay {
+        widgets.extend(outbox(app, relay));
     }
     let rows = topology.consumers.iter().flat_map(|consumer| row(app, consumer));
     widgets.extend(rows);
@@ -86,7 +87,7 @@ fn host(app: &str, part: &str, hosting: &Hosting) -> Value {
     }
 }
 
-fn outbox(app: &str, relay: Option<&Hosting>) -> Vec<Value> {
+fn outbox(app: &str, relay: &Hosting) -> Vec<Value> {
     let of = |metric: &str, label: &str| json!([app, metric, {"label": label, "stat": "Maximum"}]);
     let unsent = [of(metric::OUTBOX_OLDEST, "oldest unsent, s")];
     let records = [
@@ -96,9 +97,9 @@ fn outbox(app: &str, relay: Option<&Hosting>) -> Vec<Value> {
     let mut row = vec![
         widget("outbox: waiting", &unsent),
         widget("outbox: records", &records),
+        host(app, relay::RELAY, relay),
     ];
-    row.extend(relay.map(|hosting| host(app, relay::RELAY, hosting)));
-    if let Some(Hosting::Function(_)) = relay {
+    if let Hosting::Function(_) = relay {
         let name = function_name(app, relay::RELAY);
         let behind = json!([
             "AWS/Lambda", "IteratorAge", "FunctionName", name,

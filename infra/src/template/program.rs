@@ -17,6 +17,9 @@ pub struct Program {
     pub part: String,
     /// The environment variable with the account, which Lambda tells nobody: `{APP}_ACCOUNT`.
     pub account: String,
+    /// The environment variable with the seconds between two times that a task writes its metrics to its log:
+    /// `{APP}_METRICS`. It gets 60, and what it writes is of the application's name as namespace.
+    pub metrics: String,
     /// The arguments of a worker, with `{consumer}` for its name.
     pub worker: Vec<String>,
     /// The arguments of a relay.
@@ -34,6 +37,7 @@ impl Program {
         Self {
             part: format!("{prefix}_CONSUMER"),
             account: format!("{prefix}_ACCOUNT"),
+            metrics: format!("{prefix}_METRICS"),
             worker: words(&["worker", "{consumer}", "--health", "8080"]),
             relay: words(&["relay"]),
             healthy: words(&["/app", "healthy", "8080"]),

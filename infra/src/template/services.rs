@@ -10,6 +10,9 @@ use super::parameters::tags;
 use super::roles::{Statements, TASKS};
 use super::{Build, of, scaling};
 
+/// How often a task writes its metrics, in seconds: what alarms look at is a minute.
+const MEASURED: &str = "60";
+
 pub(super) fn add(build: &mut Build<'_>, consumer: &Consumer, settings: &ServiceSettings) {
     let id = of(consumer);
     let mut statements = Statements::default();
@@ -103,10 +106,15 @@ fn container(
     healthy: Option<Vec<String>>,
     log: &str,
 ) -> Value {
-    let environment = build.template.environment.iter();
-    let environment: Vec<_> = environment
-        .map(|(name, value)| json!({"Name": name, "Value": value}))
-        .collect();
+    let template = build.template;
+    let variable = |(name, value): (&String, &str)| json!({"Name": name, "Value": value});
+    let chosen = template
+        .environment
+        .iter()
+        .map(|(name, value)| (name, value.as_str()));
+    let metrics = &template.program.metrics;
+    let measured = (!template.environment.contains_key(metrics)).then_some((metrics, MEASURED));
+    let environment: Vec<_> = chosen.chain(measured).map(variable).collect();
     let mut container = json!({
         "Name": part,
         "Image": sub(

@@ -41,6 +41,9 @@ use self::table::Table;
 /// Records that wait for the relay in memory. What is committed beyond that, the sweep finds.
 const WAKE_CAPACITY: usize = 4_096;
 
+/// How long a batch of the stream waits for the outbox to be measured beside it.
+const MEASURE_WITHIN: Duration = Duration::from_secs(5);
+
 /// Publishes what commits have written to the outbox: each event at least once under its own id, and
 /// the events of a key on a FIFO topic in their order.
 ///
@@ -86,6 +89,8 @@ pub struct Relay {
     settings: Settings,
     wake: Arc<Mutex<mpsc::Receiver<Fresh>>>,
     progress: Arc<AtomicU64>,
+    /// When a batch of the stream was last the occasion to measure the outbox.
+    measured: Arc<Mutex<Option<Instant>>>,
 }
 
 /// How the relay works.
@@ -122,6 +127,7 @@ impl Store {
             settings: Settings::default(),
             wake: Arc::new(Mutex::new(self.shared.wake.attach(WAKE_CAPACITY))),
             progress: Arc::default(),
+            measured: Arc::default(),
         }
     }
 
@@ -188,9 +194,10 @@ impl Relay {
         self.set(|settings| settings.patience = patience)
     }
 
-    /// How often [`run`](Self::run) asks for its [`status`](Self::status), so that the metrics of the
-    /// outbox are recorded; never by default, since each time reads the whole index. One relay of an
-    /// application is enough for it, such as every minute.
+    /// How often [`run`](Self::run) asks for its [`status`](Self::status), the first time at its start, so
+    /// that the metrics of the outbox are recorded; never by default, since each time reads the whole index.
+    /// [`stream`](Self::stream) does so beside a batch when the last time is so long ago: without batches
+    /// nothing is measured. One relay of an application is enough for it, such as every minute.
     #[must_use]
     pub fn measure_every(self, pause: Duration) -> Self {
         self.set(|settings| settings.measure_every = Some(pause))
@@ -225,13 +232,34 @@ impl Relay {
             return std::future::pending().await;
         };
         loop {
+            self.measure_once().await;
             tokio::time::sleep(pause).await;
-            if let Err(error) = self.status().await {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "the outbox could not be measured"
-                );
-            }
+        }
+    }
+
+    /// Measures, unless that is done already, or was less than the pause ago.
+    async fn measure_again(&self, deadline: Instant) {
+        let (Some(pause), Ok(mut last)) = (self.settings.measure_every, self.measured.try_lock()) else {
+            return;
+        };
+        if last.is_some_and(|last| last.elapsed() < pause) {
+            return;
+        }
+        let deadline = deadline.min(Instant::now() + MEASURE_WITHIN);
+        if tokio::time::timeout_at(deadline, self.measure_once())
+            .await
+            .is_ok()
+        {
+            *last = Some(Instant::now());
+        }
+    }
+
+    async fn measure_once(&self) {
+        if let Err(error) = self.status().await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the outbox could not be measured"
+            );
         }
     }
 
@@ -307,7 +335,9 @@ impl Relay {
     /// Dropping the future is as dropping that of [`run`](Self::run).
     pub async fn stream(&self, records: &[StreamRecord], deadline: Instant) -> Vec<Result<(), StreamError>> {
         let context = self.context();
-        Box::pin(stream::relay(&context, &*self.publish, records, deadline)).await
+        let relayed = Box::pin(stream::relay(&context, &*self.publish, records, deadline));
+        let measured = Box::pin(self.measure_again(deadline));
+        futures_util::future::join(relayed, measured).await.0
     }
 
     /// Publishes again everything that is still marked as published, and says how many events that

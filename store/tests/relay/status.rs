@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use fanfare::fault::Life;
 use fanfare::metric;
 use metrics_util::CompositeKey;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::commit;
 use crate::fast::beside;
 use crate::topics::Answer;
-use crate::world::{Note, World, posting};
+use crate::world::{Note, Spy, World, posting};
 
 #[tokio::test(start_paused = true)]
 async fn the_age_of_the_oldest_grows_while_publishing_fails_and_falls_afterwards() {
@@ -124,6 +125,43 @@ async fn the_outbox_is_measured() {
         );
         assert_eq!(values[metric::OUTBOX_PARKED], 0.0);
     });
+}
+
+#[tokio::test(start_paused = true)]
+async fn behind_the_stream_the_outbox_is_measured_by_the_first_batch_and_not_before_the_pause_again() {
+    let recorder = DebuggingRecorder::new();
+    let _guard = metrics::set_default_local_recorder(&recorder);
+    let world = World::streamed().await;
+    let store = world.store();
+    let pause = Duration::from_secs(60);
+    let relay = world.store().relay(world.topics.clone()).measure_every(pause);
+    let deadline = || Instant::now() + Duration::from_secs(20);
+    commit!(store, Note(1));
+    let shown = world.shown().await;
+    world.topics.answer(|_| Answer::Fail);
+    assert!(relay.stream(&shown, deadline()).await[0].is_err());
+    assert_eq!(recorded(&recorder)[metric::OUTBOX_PENDING], 1.0);
+
+    // A value that was read is gone.
+    sleep(Duration::from_secs(55)).await;
+    relay.stream(&[], deadline()).await;
+    assert_eq!(recorded(&recorder)[metric::OUTBOX_PENDING], 0.0, "not yet");
+    sleep(Duration::from_secs(5)).await;
+    relay.clone().stream(&[], deadline()).await;
+    assert_eq!(recorded(&recorder)[metric::OUTBOX_PENDING], 1.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_does_not_answer_is_not_measured_past_a_batch_s_deadline() {
+    let world = World::streamed().await;
+    let life = Life::default();
+    let relay = world.store_for(&life, Spy::new()).relay(world.topics.clone());
+    let relay = relay.measure_every(Duration::from_secs(60));
+    // No call gets an answer.
+    life.kill();
+    let start = Instant::now();
+    relay.stream(&[], start + Duration::from_secs(2)).await;
+    assert_eq!(start.elapsed(), Duration::from_secs(2));
 }
 
 /// The value of each counter and gauge; counters begin anew.

@@ -4,6 +4,7 @@
 //! table, no queue. What isn't there shows with the first message.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use aws_types::SdkConfig;
@@ -27,6 +28,9 @@ pub const ACCOUNT: &str = "SHOP_ACCOUNT";
 /// The environment variable with the CDs that inventory puts on its shelves, if they aren't there yet;
 /// 14,000 without.
 pub const STOCK: &str = "SHOP_STOCK";
+
+/// How often the relay measures the outbox, at most: while nobody commits, nobody invokes it.
+const MEASURE: Duration = Duration::from_secs(60);
 
 /// Whether this process was started by Lambda.
 pub fn is_function() -> bool {
@@ -52,7 +56,7 @@ pub async fn run() -> anyhow::Result<()> {
         RELAY => {
             let topology = deployed_with(&deps, &Functions::default())?.topology()?;
             let relay = aws::relay(&config, &account(&config)?, &deps, &topology);
-            fanfare_lambda::run_relay(relay, Some(metrics)).await
+            fanfare_lambda::run_relay(relay.measure_every(MEASURE), Some(metrics)).await
         }
         consumer => fanfare_lambda::run(function(&config, &deps, consumer)?.metrics(metrics)).await,
     };

@@ -16,6 +16,7 @@
 mod api;
 mod audit;
 pub mod function;
+mod measured;
 mod place;
 mod relay;
 mod worker;
@@ -34,6 +35,7 @@ use crate::email::{Post, Provider};
 
 pub use api::ApiOptions;
 pub use audit::AuditOptions;
+pub use measured::{METRICS, measured};
 pub use place::PlaceOptions;
 pub use worker::WorkerOptions;
 

@@ -1,14 +1,18 @@
 //! `shop relay`.
 
-use super::{Process, stop_signal};
+use super::{Process, measured, stop_signal};
 
-/// Publishes what other processes have left in the outbox, until it is told to stop.
+/// Publishes what other processes have left in the outbox, until it is told to stop. If it writes metrics, it
+/// measures the outbox for all of them.
 ///
 /// # Errors
 /// The account can't be reached, or the table isn't there.
 pub async fn run() -> anyhow::Result<()> {
     let process = Process::open().await?;
-    let relay = process.aws.sweeper(&process.deps, &process.topology);
+    let mut relay = process.aws.sweeper(&process.deps, &process.topology);
+    if let Some(pause) = measured::pause()? {
+        relay = relay.measure_every(pause);
+    }
     let stop = stop_signal();
     tracing::info!(
         account = process.aws.account().id(),

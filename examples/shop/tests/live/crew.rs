@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::Child;
+use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -23,7 +23,7 @@ pub(crate) struct Running {
     child: Child,
     lines: Arc<Mutex<Vec<String>>>,
     count: watch::Receiver<usize>,
-    reader: JoinHandle<()>,
+    readers: [JoinHandle<()>; 2],
 }
 
 impl Running {
@@ -36,33 +36,33 @@ impl Running {
 
     /// Starts one.
     pub(crate) fn spawn(stage: &Stage, words: &[&str]) -> anyhow::Result<Self> {
-        let mut command = stage.shop(words);
+        Self::of(words.join(" "), stage.shop(words))
+    }
+
+    /// Starts this command, under this name.
+    pub(crate) fn of(name: String, mut command: Command) -> anyhow::Result<Self> {
         command
             .stderr(std::process::Stdio::piped())
-            .stdout(std::process::Stdio::null());
+            .stdout(std::process::Stdio::piped());
         let mut child = command.spawn()?;
         let errors = child.stderr.take().context("a pipe")?;
+        let output = child.stdout.take().context("a pipe")?;
         let lines: Arc<Mutex<Vec<String>>> = Arc::default();
         let (told, count) = watch::channel(0);
-        let kept = Arc::clone(&lines);
-        let reader = tokio::spawn(async move {
-            let mut read = BufReader::new(errors).lines();
-            while let Ok(Some(line)) = read.next_line().await {
-                let mut lines = kept.lock().unwrap();
-                lines.push(line);
-                told.send_replace(lines.len());
-            }
-        });
+        let readers = [
+            tokio::spawn(read(errors, Arc::clone(&lines), told.clone())),
+            tokio::spawn(read(output, Arc::clone(&lines), told)),
+        ];
         Ok(Self {
-            name: words.join(" "),
+            name,
             child,
             lines,
             count,
-            reader,
+            readers,
         })
     }
 
-    /// Waits for a line with this in it on its standard error.
+    /// Waits for a line with this in it.
     pub(crate) async fn line(&mut self, with: &str) -> anyhow::Result<String> {
         Ok(self.some_lines(with, 1).await?.remove(0))
     }
@@ -113,7 +113,9 @@ impl Running {
         let ended = timeout(END, self.child.wait()).await;
         let ended =
             ended.with_context(|| format!("`shop {}` doesn't stop: {:?}", self.name, self.lines()))??;
-        (&mut self.reader).await?;
+        for reader in &mut self.readers {
+            reader.await?;
+        }
         anyhow::ensure!(
             ended.success(),
             "`shop {}`: {ended}, {:?}",
@@ -121,5 +123,15 @@ impl Running {
             self.lines()
         );
         Ok(self.lines())
+    }
+}
+
+/// Keeps all lines that it says.
+async fn read(from: impl AsyncRead + Unpin, lines: Arc<Mutex<Vec<String>>>, told: watch::Sender<usize>) {
+    let mut read = BufReader::new(from).lines();
+    while let Ok(Some(line)) = read.next_line().await {
+        let mut lines = lines.lock().unwrap();
+        lines.push(line);
+        told.send_replace(lines.len());
     }
 }

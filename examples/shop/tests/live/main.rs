@@ -6,13 +6,15 @@
 //! ```
 //!
 //! Those run one after the other, for they share the account; each begins by removing what is there.
-//! The tests of [`embedded`] and [`privilege`] need nothing, and run with all others.
+//! The tests of [`embedded`], [`measured`] and [`privilege`] need nothing, and run with all others.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
+mod bootstrap;
 mod crew;
 mod embedded;
 mod end_to_end;
+mod measured;
 mod privilege;
 mod producers;
 mod soak;

@@ -6,11 +6,14 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use fanfare::{Clock, Topology};
+use fanfare_infra::Template;
 use fanfare_local::{Local, serve};
 use serde_json::Value;
-use shop::aws::{Aws, deployed};
+use shop::aws::{Aws, deployed, deployed_with};
 use shop::email::Post;
+use shop::functions::Functions;
 use shop::reader::BUNDLED;
+use shop::tables;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::process::Command;
@@ -122,6 +125,23 @@ impl Stage {
             .push((shop::aws::VISIBILITY_TIMEOUT, seconds.to_string()));
         stage.provision().await?;
         Ok(stage)
+    }
+
+    /// The same with this variable for its processes.
+    pub(crate) fn with(mut self, name: &'static str, value: &str) -> Self {
+        self.environment.push((name, value.to_owned()));
+        self
+    }
+
+    /// The template of what is deployed, where these parts are functions.
+    pub(crate) fn template(&self, functions: &[&str]) -> anyhow::Result<Value> {
+        let mail = Post::Table(self.aws.dynamo()).provider(None, Clock::system())?;
+        let functions = Functions::of(functions.iter().copied())?;
+        let topology = deployed_with(&self.aws.deps(&mail), &functions)?.topology()?;
+        let template = tables::described()
+            .into_iter()
+            .fold(Template::new(&topology), Template::table);
+        Ok(template.json()?)
     }
 
     pub(crate) async fn provision(&self) -> anyhow::Result<()> {

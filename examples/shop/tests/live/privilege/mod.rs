@@ -12,13 +12,11 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use fanfare::dead_letter_name;
 use fanfare::memory::Entry;
-use fanfare_infra::Template;
 use fanfare_local::Recorded;
-use shop::aws::deployed_with;
+use shop::CONSUMERS;
 use shop::checkout::Checkout;
 use shop::email::Post;
-use shop::functions::{Functions, NAMES, RELAY};
-use shop::{CONSUMERS, tables};
+use shop::functions::{NAMES, RELAY};
 
 use self::roles::{Role, roles};
 use crate::crew::Running;
@@ -140,13 +138,7 @@ async fn run() -> anyhow::Result<(Stage, BTreeMap<String, BTreeSet<Recorded>>)> 
 
 /// The roles of the shop's template, by the name of the part, where these are functions.
 fn roles_with(stage: &Stage, functions: &[&str]) -> anyhow::Result<BTreeMap<String, Role>> {
-    let mail = Post::Table(stage.aws.dynamo()).provider(None, fanfare::Clock::system())?;
-    let functions = Functions::of(functions.iter().copied())?;
-    let topology = deployed_with(&stage.aws.deps(&mail), &functions)?.topology()?;
-    let template = tables::described()
-        .into_iter()
-        .fold(Template::new(&topology), Template::table);
-    let by_id = roles(&template.json()?, stage.aws.account())?;
+    let by_id = roles(&stage.template(functions)?, stage.aws.account())?;
     let part_of = |id: &str| {
         let plain = id.strip_suffix("Role").unwrap_or(id).to_ascii_lowercase();
         let mut parts = NAMES.into_iter();
