@@ -122,6 +122,8 @@ async fn a_key_that_is_written_to_all_the_time_by_a_process_that_relays_it_holds
 
 #[tokio::test(start_paused = true)]
 async fn beside_a_sweep_doubles_are_rare() {
+    // From seed to seed they are between 17 and 86.
+    fastrand::seed(1);
     let world = World::streamed().await;
     let store = world.store();
     let sweep = world.store().relay(world.topics.clone());
