@@ -174,7 +174,11 @@ async fn records_that_a_batch_leaves_unread_are_asked_for_again() {
     let plan = FaultPlan::seeded(5).rates(0.0).rate(Fault::PartialBatch, 0.8);
     let relay = world.store_under(&plan).relay(world.topics.clone());
     let mut events = 0;
-    while plan.injected().get("partial_batch").is_none_or(|batches| *batches <= 5) {
+    while plan
+        .injected()
+        .get("partial_batch")
+        .is_none_or(|batches| *batches <= 5)
+    {
         assert!(events < 5_000, "{:?}", plan.injected());
         for _ in 0..150 {
             commit!(world.store(), Note(events));
