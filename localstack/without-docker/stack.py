@@ -34,8 +34,9 @@ TERMINATED_WITHIN = 15
 LINES_OF_LOG = 20
 
 LOCALSTACK = {
-    # The others aren't loaded. These are, each at its first call.
-    "SERVICES": "sqs,sns,sts,iam,s3,cloudformation",
+    # The others aren't loaded. These are, each at its first call. Lambda, whose functions would need Docker, is
+    # there to be asked which functions there are.
+    "SERVICES": "sqs,sns,sts,iam,s3,cloudformation,lambda",
     # Queue URLs on the port that it listens on: the standard ones need the name of a public server.
     "SQS_ENDPOINT_STRATEGY": "path",
     # Nothing goes to the network: no usage data, no certificate, no DNS server.

@@ -13,6 +13,8 @@ import tempfile
 import time
 import urllib.request
 
+from aws import Aws
+
 ROOT = pathlib.Path(__file__).resolve().parents[4]
 GUIDE = ROOT / "docs" / "guide" / "on-lambda.md"
 ORDERS = 300
@@ -22,7 +24,7 @@ WORKERS = ["checkout", "bookkeeping", "inventory", "shipping", "email", "analyti
 # Seconds. MiniStack takes one to be ready, and a process less; the audit waits until nothing is left to do.
 READY_WITHIN = 60
 STOPPED_WITHIN = 40
-AUDIT_WITHIN = 900
+AUDIT_WITHIN = 420
 # How long messages are hidden that an environment had in hand when it was killed. Lambda wants six times the
 # function's timeout, for which nobody here waits.
 HIDDEN = 15
@@ -165,6 +167,15 @@ def run(command, folder, environment, within, **options):
     return done.stdout
 
 
+def audit(shop, folder, environment, aws, stock):
+    """The audit's report, when nothing is left to do. Says what is left, where that takes too long."""
+    command = [shop, "audit", "--json", "--stock", str(stock)]
+    try:
+        return json.loads(run(command, folder, environment, AUDIT_WITHIN).splitlines()[-1])
+    except subprocess.TimeoutExpired as late:
+        raise Failed(f"the audit still waits after {AUDIT_WITHIN} s, for\n{aws.left()}") from late
+
+
 def logged(function, folder, environment):
     """What a function has logged."""
     query = ["--query", "events[].message", "--output", "json"]
@@ -219,10 +230,9 @@ def test(shop, folder):
             placed, killed = place(shop, folder, env, orders, port)
             check(f"{ORDERS} orders are placed", placed.startswith(f"{ORDERS} orders placed"), placed)
             check(f"{killed} environments are killed meanwhile", killed > 0, ministack.tail())
-            audited = run([shop, "audit", "--json", "--stock", str(STOCK)], folder, env, AUDIT_WITHIN)
+            report = audit(shop, folder, env, Aws(env), STOCK)
         except (Failed, subprocess.TimeoutExpired) as failed:
             raise Failed(f"{failed}\nMiniStack:\n{ministack.tail()}\nworkers:\n{workers.tail()}") from failed
-        report = json.loads(audited.splitlines()[-1])
         shown = json.dumps(report)
         check("the audit is exact", report["orders"] == report["terminal"] == ORDERS, shown)
         check("nothing is lost or doubled", report["lost"] == report["doubled"] == 0, shown)
