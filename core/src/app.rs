@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::panic::Location;
 use std::time::Duration;
 
-use crate::topology::{DEDUPE_WINDOW, Encryption, Hosting, Producer as ProducerOf, Topology};
+use crate::topology::{DEDUPE_WINDOW, Encryption, Hosting, Producer as ProducerOf, Service, Topology};
 use crate::wiring::{Place, WiringError, WiringErrors, check_name, check_topic};
 use crate::{Command, Destination, Event, Router, RouterService};
 
@@ -35,6 +35,7 @@ pub struct App {
     at: Place,
     routers: Vec<Router>,
     producers: Vec<Producer>,
+    services: Vec<(Place, Service)>,
     attributes: Vec<String>,
     encryption: Encryption,
     dedupe_window: Duration,
@@ -102,6 +103,7 @@ impl App {
             at: Location::caller(),
             routers: Vec::new(),
             producers: Vec::new(),
+            services: Vec::new(),
             attributes: Vec::new(),
             encryption: Encryption::default(),
             dedupe_window: DEDUPE_WINDOW,
@@ -126,6 +128,14 @@ impl App {
     #[must_use]
     pub fn producer(mut self, producer: Producer) -> Self {
         self.producers.push(producer);
+        self
+    }
+
+    /// Adds a service that serves no queue, such as an HTTP API: so that it has a role and a place to run.
+    #[must_use]
+    #[track_caller]
+    pub fn service(mut self, service: Service) -> Self {
+        self.services.push((Location::caller(), service));
         self
     }
 
@@ -216,6 +226,7 @@ impl App {
             })
             .collect();
         let mut topology = Topology::new(&self.name, &self.routers, producers, self.check_names())?;
+        topology.services = self.services.iter().map(|(_, service)| service.clone()).collect();
         topology.attributes.extend(self.attributes.iter().cloned());
         topology.encryption = self.encryption.clone();
         topology.dedupe_window = self.dedupe_window;
@@ -249,6 +260,17 @@ impl App {
             problems.extend(check_name(&producer.name, producer.at));
             let topics = producer.sends.iter();
             problems.extend(topics.filter_map(|(_, to)| check_topic(to, producer.at)));
+        }
+        for (at, service) in &self.services {
+            problems.extend(check_name(&service.name, at));
+            problems.extend(service.settings.check(&service.name));
+            if let Some(before) = first.insert(&service.name, at) {
+                problems.push(WiringError::ServiceNameTaken {
+                    name: service.name.clone(),
+                    first: before,
+                    second: at,
+                });
+            }
         }
         problems
     }

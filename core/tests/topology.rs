@@ -5,6 +5,7 @@ mod common;
 use std::time::Duration;
 
 use common::{applied, command, event};
+use fanfare::topology::{Service, ServiceSettings};
 use fanfare::{App, Destination, Producer, Router, Topology, WiringErrors, dead_letter_name, queue_name};
 use serde_json::json;
 
@@ -152,6 +153,30 @@ fn a_command_that_its_consumer_doesnt_handle_is_refused_whoever_sends_it() {
     assert_eq!(mistakes(&desk), [text("desk")]);
     let payment = Router::new("payment").on_command::<RefundPayment>(applied);
     assert_eq!(mistakes(&desk.consumer(payment)), [""; 0]);
+}
+
+#[test]
+fn a_service_that_serves_no_queue_is_named_and_set_up_as_a_consumer_is() {
+    let api = |name: &str| Service::new(name).settings(ServiceSettings::default().tasks(2, 2));
+    let app = || app([Router::new("payment")]);
+    let topology = app().service(api("api")).topology().unwrap();
+    assert_eq!(topology.services, [api("api")]);
+    assert_eq!(topology.services[0].port, None);
+
+    let refused = |service| mistakes(&app().service(service));
+    let [taken] = &refused(api("payment"))[..] else {
+        panic!("one mistake");
+    };
+    assert!(
+        taken.starts_with("the service `payment` at core/tests/topology.rs:"),
+        "{taken}"
+    );
+    assert!(taken.ends_with(": rename one"), "{taken}");
+    assert!(refused(api("No name"))[0].contains("is no name"));
+    let odd = api("api").settings(ServiceSettings::default().cpu(300));
+    assert!(refused(odd)[0].starts_with("the service of `api` has a cpu of 300"));
+    let twice = app().service(api("api")).service(api("api"));
+    assert_eq!(mistakes(&twice).len(), 1);
 }
 
 #[test]

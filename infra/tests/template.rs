@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use fanfare::table::{Key, Stream, Table};
-use fanfare::topology::{FunctionSettings, Hosting, TableAction};
+use fanfare::topology::{FunctionSettings, Hosting, Service, TableAction};
 use fanfare::{App, Router};
 use fanfare_infra::Template;
 use serde_json::{Value, json};
@@ -52,6 +52,55 @@ fn a_relay_without_a_store_or_without_its_stream() {
     );
     let streamed = Template::new(&app.topology().unwrap()).table(store().stream(Stream::NewImage));
     streamed.yaml().unwrap();
+}
+
+#[test]
+fn a_service_of_its_own_is_reached_only_where_the_deployment_says() {
+    let json = |service: Service| {
+        let app = app().service(service);
+        template(&app).json().unwrap()
+    };
+    let api = json(Service::new("web-api").port(9000));
+    let container = &api["Resources"]["WebApiTask"]["Properties"]["ContainerDefinitions"][0];
+    assert_eq!(
+        container["Command"],
+        json!(["web-api", "--listen", "0.0.0.0:9000"])
+    );
+    assert_eq!(container["PortMappings"], json!([{"ContainerPort": 9000}]));
+    assert_eq!(
+        container["HealthCheck"]["Command"],
+        json!(["CMD", "/app", "healthy", "9000"])
+    );
+    let service = &api["Resources"]["WebApiService"]["Properties"];
+    assert_eq!(service["DesiredCount"], json!({"Ref": "WebApiTasks"}));
+    assert_eq!(
+        service["NetworkConfiguration"]["AwsvpcConfiguration"]["SecurityGroups"],
+        json!({"Fn::If": [
+            "HasWebApiSecurityGroup",
+            [{"Ref": "SecurityGroup"}, {"Ref": "WebApiSecurityGroup"}],
+            [{"Ref": "SecurityGroup"}],
+        ]})
+    );
+    let balancer = &service["LoadBalancers"]["Fn::If"];
+    assert_eq!(
+        (&balancer[0], &balancer[2]),
+        (&json!("HasWebApiTargetGroup"), &json!({"Ref": "AWS::NoValue"}))
+    );
+    for optional in ["WebApiSecurityGroup", "WebApiTargetGroup"] {
+        assert_eq!(api["Parameters"][optional]["Default"], "", "{optional}");
+    }
+
+    let silent = json(Service::new("web-api"));
+    let container = &silent["Resources"]["WebApiTask"]["Properties"]["ContainerDefinitions"][0];
+    assert_eq!(container["Command"], json!(["web-api"]));
+    assert_eq!(
+        (&container["PortMappings"], &container["HealthCheck"]),
+        (&Value::Null, &Value::Null)
+    );
+    assert_eq!(silent["Parameters"]["WebApiTargetGroup"], Value::Null);
+
+    let unknown = app().service(Service::new("api").table("shop-orders", [TableAction::Put]));
+    assert!(refused(&template(&unknown)).starts_with("service `api` uses table `shop-orders`, which isn't"));
 }
 
 #[test]

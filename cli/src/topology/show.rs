@@ -36,14 +36,35 @@ pub(crate) fn show(topology: &Topology, json: bool, out: &mut impl Write) -> io:
         }
     }
     write!(out, "{table}")?;
-    if topology.producers.is_empty() {
-        return Ok(());
+    if !topology.producers.is_empty() {
+        let mut table = Table::new(["producer", "emits"]);
+        for producer in &topology.producers {
+            table.add([vec![producer.name.clone()], emits(&producer.sends)]);
+        }
+        write!(out, "\n{table}")?;
     }
-    let mut table = Table::new(["producer", "emits"]);
-    for producer in &topology.producers {
-        table.add([vec![producer.name.clone()], emits(&producer.sends)]);
+    if !topology.services.is_empty() {
+        let mut table = Table::new(["service", "listens", "runs as"]);
+        for service in &topology.services {
+            let port = service.port.map(|port| format!("port {port}"));
+            let tasks = tasks(service.settings.tasks_min.to_string(), &service.settings);
+            table.add([
+                vec![service.name.clone()],
+                port.into_iter().collect(),
+                vec![tasks],
+            ]);
+        }
+        write!(out, "\n{table}")?;
     }
-    write!(out, "\n{table}")
+    Ok(())
+}
+
+/// So many of a service's tasks.
+fn tasks(count: String, settings: &ServiceSettings) -> String {
+    format!(
+        "service: {count} tasks, {} cpu, {} MB",
+        settings.cpu, settings.memory_mb
+    )
 }
 
 fn takes(handler: &HandlerOf) -> String {
@@ -74,13 +95,10 @@ fn queue(app: &str, consumer: &Consumer) -> String {
 
 fn hosting(hosting: &Hosting) -> String {
     match hosting {
-        Hosting::Service(ServiceSettings {
-            cpu,
-            memory_mb,
-            tasks_min,
-            tasks_max,
-            ..
-        }) => format!("service: {tasks_min} to {tasks_max} tasks, {cpu} cpu, {memory_mb} MB"),
+        Hosting::Service(settings) => {
+            let count = format!("{} to {}", settings.tasks_min, settings.tasks_max);
+            tasks(count, settings)
+        }
         Hosting::Function(FunctionSettings {
             timeout,
             memory_mb,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use fanfare::topology::FunctionSettings;
+use fanfare::topology::Service;
 use fanfare::{App, Command as CommandTrait, Delivery, Event, Failure, Handled, Producer, Router};
 use fanfare_cli::{Application, Command, CommandError, Topology, schemars};
 use schemars::JsonSchema;
@@ -64,6 +65,7 @@ pub(crate) async fn nothing<E>(_: Delivery<E>) -> Result<Handled, Failure> {
 pub(crate) fn app() -> App {
     App::new("shop")
         .producer(Producer::new("checkout").emits::<OrderPlaced>())
+        .service(Service::new("api").port(8080))
         .consumer(
             Router::new("payment")
                 .on::<OrderPlaced>(nothing)

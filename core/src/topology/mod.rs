@@ -5,6 +5,7 @@ mod encryption;
 mod function;
 mod objectives;
 mod policy;
+mod process;
 mod queue;
 mod service;
 mod table_use;
@@ -21,6 +22,7 @@ pub use self::encryption::Encryption;
 pub use self::function::{FunctionSettings, Hosting, Pollers};
 pub use self::objectives::Objectives;
 pub use self::policy::{queue_policy, topic_policy};
+pub use self::process::Service;
 pub use self::queue::QueueSettings;
 pub use self::service::ServiceSettings;
 pub use self::table_use::{TableAction, TableUse};
@@ -56,6 +58,8 @@ pub struct Topology {
     pub consumers: Vec<Consumer>,
     /// Every producer that is no consumer.
     pub producers: Vec<Producer>,
+    /// Every service that serves no queue.
+    pub services: Vec<Service>,
     /// The attributes that messages have, by which subscriptions can filter: those of the contract, and
     /// the application's own.
     pub attributes: Vec<String>,
@@ -260,6 +264,7 @@ impl Topology {
             topics,
             consumers,
             producers,
+            services: Vec::new(),
             attributes: ROUTING.map(str::to_owned).to_vec(),
             encryption: Encryption::default(),
             dedupe_window: DEDUPE_WINDOW,

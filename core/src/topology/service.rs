@@ -82,7 +82,7 @@ impl ServiceSettings {
     }
 
     /// What of it ECS wouldn't take for this consumer, or would never scale by.
-    pub(super) fn check(&self, consumer: &str) -> impl Iterator<Item = WiringError> {
+    pub(crate) fn check(&self, consumer: &str) -> impl Iterator<Item = WiringError> {
         let stop = self.stop_timeout;
         let (cpu, memory) = (self.cpu, self.memory_mb);
         let memories = memories(cpu);

@@ -36,6 +36,16 @@ pub enum WiringError {
         /// The second one.
         second: Place,
     },
+    /// A service with the name of a consumer or of another service, whose role and log it would share.
+    #[error("the service `{name}` at {second} has the name of what is made at {first}: rename one")]
+    ServiceNameTaken {
+        /// The name.
+        name: String,
+        /// The consumer or service of that name.
+        first: Place,
+        /// The service.
+        second: Place,
+    },
     /// A name that can't be part of a queue's name.
     #[error("`{name}` at {at} is no name: use 1 to 35 characters of a-z, 0-9 and `-`")]
     BadName {

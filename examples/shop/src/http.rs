@@ -1,4 +1,4 @@
-//! The HTTP API: `POST /orders` and `GET /orders/{id}`.
+//! The HTTP API: `POST /orders` and `GET /orders/{id}`, and `GET /livez` for health checks.
 //!
 //! An order is taken before anything has happened to it, so `POST` answers 202, and `GET` answers from
 //! the read model: `processing` until the order has ended. There is no authentication: who uses this
@@ -16,6 +16,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use fanfare::topology::{Service, TableAction};
 use fanfare::{Clock, new_id};
 use fanfare_store::{CommitError, IdempotencyKey, Relay};
 use serde::{Deserialize, Serialize};
@@ -26,7 +27,14 @@ use tokio::sync::oneshot;
 use crate::checkout::{self, Checkout, PlaceError};
 use crate::orders_view::{self, PROCESSING};
 use crate::relayed::relayed;
+use crate::tables::{ORDERS, VIEWS};
 use crate::{Deps, Order, order, reader};
+
+/// The service's name.
+pub const NAME: &str = "api";
+
+/// The port that it listens on where it is deployed.
+const PORT: u16 = 8080;
 
 /// How long open requests have to end at a shutdown.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -46,6 +54,14 @@ struct Api {
     clock: Clock,
 }
 
+/// What runs it.
+pub fn service() -> Service {
+    Service::new(NAME)
+        .table(ORDERS.name, [TableAction::Get, TableAction::Put])
+        .table(VIEWS.name, [TableAction::Get])
+        .port(PORT)
+}
+
 /// The API over these.
 pub fn router(deps: &Deps) -> Router {
     let api = Api {
@@ -56,6 +72,7 @@ pub fn router(deps: &Deps) -> Router {
     Router::new()
         .route("/orders", post(place))
         .route("/orders/{id}", get(show))
+        .route("/livez", get(async || "alive"))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(Arc::new(api))
 }

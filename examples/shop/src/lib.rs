@@ -97,6 +97,7 @@ pub fn app(deps: &Deps) -> App {
     App::new(NAME)
         .store(tables::FANFARE)
         .producer(checkout::producer())
+        .service(http::service())
         .consumer(checkout::consumer(deps))
         .consumer(payment::consumer(deps))
         .consumer(bookkeeping::consumer(deps))

@@ -130,6 +130,9 @@ impl Template {
             }
             alarms::consumer(&mut build, consumer);
         }
+        for service in &self.topology.services {
+            services::alone(&mut build, service);
+        }
         relay::add(&mut build)?;
         if self.has_services() {
             services::shared(&mut build);
@@ -155,7 +158,12 @@ impl Template {
             let tables = consumer.tables.iter();
             tables.filter_map(move |used| missing(&used.name, &by))
         });
-        store.chain(own).next().map_or(Ok(()), Err)
+        let alone = self.topology.services.iter().flat_map(|service| {
+            let by = format!("service `{}`", service.name);
+            let tables = service.tables.iter();
+            tables.filter_map(move |used| missing(&used.name, &by))
+        });
+        store.chain(own).chain(alone).next().map_or(Ok(()), Err)
     }
 
     fn hostings(&self) -> impl Iterator<Item = &Hosting> {
@@ -166,8 +174,10 @@ impl Template {
     }
 
     fn has_services(&self) -> bool {
-        self.hostings()
-            .any(|hosting| matches!(hosting, Hosting::Service(_)))
+        !self.topology.services.is_empty()
+            || self
+                .hostings()
+                .any(|hosting| matches!(hosting, Hosting::Service(_)))
     }
 
     fn has_functions(&self) -> bool {

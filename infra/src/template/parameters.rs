@@ -41,13 +41,10 @@ pub(super) fn add(build: &mut Build<'_>) {
             }),
         );
     }
-    parameters.add(
+    optional(
+        build,
         "AlarmTopic",
-        json!({"Type": "String", "Default": "", "Description": "The ARN of the topic that alarms go to, if any"}),
-    );
-    build.out.conditions.add(
-        "HasAlarmTopic",
-        json!({"Fn::Not": [{"Fn::Equals": [{"Ref": "AlarmTopic"}, ""]}]}),
+        "The ARN of the topic that alarms go to, if any",
     );
     if template.has_functions() {
         text(build, "CodeBucket", "The S3 bucket with the functions' zip");
@@ -57,10 +54,31 @@ pub(super) fn add(build: &mut Build<'_>) {
         services(build);
     }
     for consumer in &template.topology.consumers {
-        sizes(build, &ids::pascal(&consumer.name), &consumer.hosting);
+        sizes(
+            build,
+            &ids::pascal(&consumer.name),
+            &consumer.hosting,
+            template.scaling,
+        );
+    }
+    for service in &template.topology.services {
+        let id = ids::pascal(&service.name);
+        sizes(build, &id, &Hosting::Service(service.settings.clone()), false);
+        if let Some(port) = service.port {
+            optional(
+                build,
+                &format!("{id}SecurityGroup"),
+                &format!("The id of a security group that lets somebody in to port {port}, if anybody"),
+            );
+            optional(
+                build,
+                &format!("{id}TargetGroup"),
+                &format!("The ARN of a load balancer's target group for port {port}, if there is one"),
+            );
+        }
     }
     if let Some(hosting) = &template.topology.relay {
-        sizes(build, "Relay", hosting);
+        sizes(build, "Relay", hosting, false);
     }
 }
 
@@ -109,7 +127,7 @@ fn services(build: &mut Build<'_>) {
 }
 
 /// How large each part is: by default as the application says.
-fn sizes(build: &mut Build<'_>, id: &str, hosting: &Hosting) {
+fn sizes(build: &mut Build<'_>, id: &str, hosting: &Hosting, scaling: bool) {
     let number = |default: u32, least: u32, most: Option<u32>, what: &str| {
         let mut parameter =
             json!({"Type": "Number", "Default": default, "MinValue": least, "Description": what});
@@ -118,7 +136,6 @@ fn sizes(build: &mut Build<'_>, id: &str, hosting: &Hosting) {
         }
         parameter
     };
-    let scaling = build.template.scaling && id != "Relay";
     let parameters = &mut build.out.parameters;
     match hosting {
         Hosting::Function(settings) => {
@@ -149,6 +166,16 @@ fn text(build: &mut Build<'_>, id: &str, what: &str) {
         .out
         .parameters
         .add(id, json!({"Type": "String", "MinLength": 1, "Description": what}));
+}
+
+/// What may be left out; the condition `Has` and its name says whether it is there.
+fn optional(build: &mut Build<'_>, id: &str, what: &str) {
+    let parameter = json!({"Type": "String", "Default": "", "Description": what});
+    build.out.parameters.add(id, parameter);
+    build.out.conditions.add(
+        format!("Has{id}"),
+        json!({"Fn::Not": [{"Fn::Equals": [{"Ref": id}, ""]}]}),
+    );
 }
 
 fn switch(what: &str) -> Value {

@@ -1,5 +1,7 @@
 //! How an application's binary is told what it is.
 
+use fanfare::topology::Service;
+
 /// How an application's one binary is told which part of the application it is: a function by its
 /// environment, a task by its command.
 ///
@@ -8,6 +10,7 @@
 /// let shop = Program::new("shop");
 /// assert_eq!(shop.part, "SHOP_CONSUMER");
 /// assert_eq!(shop.worker, ["worker", "{consumer}", "--health", "8080"]);
+/// assert_eq!(shop.listen, ["--listen", "0.0.0.0:{port}"]);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -24,13 +27,18 @@ pub struct Program {
     pub worker: Vec<String>,
     /// The arguments of a relay.
     pub relay: Vec<String>,
-    /// The command that asks in a worker's container whether it lives; empty if there is none.
+    /// The arguments of a service that serves no queue, with `{service}` for its name.
+    pub service: Vec<String>,
+    /// What comes behind them if it listens, with `{port}` for where.
+    pub listen: Vec<String>,
+    /// The command that asks in the container of a worker, or of a service that listens, whether it lives,
+    /// with `{port}` for where; empty if there is none.
     pub healthy: Vec<String>,
 }
 
 impl Program {
-    /// The usual one: `worker CONSUMER --health 8080`, `relay` and `healthy 8080`, and the binary is
-    /// `/app` in its image.
+    /// The usual one: `worker CONSUMER --health 8080`, `relay`, `SERVICE --listen 0.0.0.0:PORT` and
+    /// `healthy PORT`, and the binary is `/app` in its image.
     pub fn new(app: &str) -> Self {
         let prefix = app.to_ascii_uppercase().replace('-', "_");
         let words = |words: &[&str]| words.iter().map(ToString::to_string).collect();
@@ -40,12 +48,30 @@ impl Program {
             metrics: format!("{prefix}_METRICS"),
             worker: words(&["worker", "{consumer}", "--health", "8080"]),
             relay: words(&["relay"]),
-            healthy: words(&["/app", "healthy", "8080"]),
+            service: words(&["{service}"]),
+            listen: words(&["--listen", "0.0.0.0:{port}"]),
+            healthy: words(&["/app", "healthy", "{port}"]),
         }
     }
 
     pub(super) fn worker_of(&self, consumer: &str) -> Vec<String> {
-        let words = self.worker.iter();
-        words.map(|word| word.replace("{consumer}", consumer)).collect()
+        filled(&self.worker, "{consumer}", consumer)
     }
+
+    pub(super) fn service_of(&self, service: &Service) -> Vec<String> {
+        let mut words = filled(&self.service, "{service}", &service.name);
+        if let Some(port) = service.port {
+            words.extend(filled(&self.listen, "{port}", &port.to_string()));
+        }
+        words
+    }
+
+    /// What asks on this port.
+    pub(super) fn healthy_on(&self, port: u16) -> Option<Vec<String>> {
+        (!self.healthy.is_empty()).then(|| filled(&self.healthy, "{port}", &port.to_string()))
+    }
+}
+
+fn filled(words: &[String], what: &str, with: &str) -> Vec<String> {
+    words.iter().map(|word| word.replace(what, with)).collect()
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::document::Resource;
 use super::intrinsic::{arn, get, reference};
 use super::roles::Statements;
+use super::services::Process;
 use super::{Build, TemplateError, functions, ids, services};
 pub(super) use crate::wanted::RELAY;
 use crate::wanted::{OLDEST, RELAYED, RETRIES, relay_failed};
@@ -30,8 +31,15 @@ pub(super) fn add(build: &mut Build<'_>) -> Result<(), TemplateError> {
             let mut statements = Statements::default();
             statements.relay(build);
             statements.key(build);
-            let command = build.template.program.relay.clone();
-            services::service(build, ID, RELAY, settings, command, None, statements);
+            let process = Process {
+                part: RELAY,
+                settings,
+                command: build.template.program.relay.clone(),
+                healthy: None,
+                port: None,
+                scales: false,
+            };
+            services::service(build, ID, process, statements);
         }
         other => return Err(TemplateError::hosting(RELAY, other)),
     }

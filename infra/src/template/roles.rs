@@ -56,13 +56,18 @@ impl Statements {
             ["sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:SendMessage"],
             [arn(build.ids.queue(&dead))],
         );
+        self.commit(build, &consumer.tables);
+        self.key(build);
+    }
+
+    /// To the store, with these tables of its own.
+    pub(super) fn commit(&mut self, build: &Build<'_>, tables: &[TableUse]) {
         if let Some(store) = &build.topology().store {
             self.table(build, store, &INBOX.into());
         }
-        for TableUse { name, actions, .. } in &consumer.tables {
+        for TableUse { name, actions, .. } in tables {
             self.table(build, name, actions);
         }
-        self.key(build);
     }
 
     fn table(&mut self, build: &Build<'_>, name: &str, actions: &BTreeSet<TableAction>) {

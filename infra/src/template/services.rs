@@ -1,17 +1,20 @@
-//! Consumers that are services on ECS.
+//! Services on ECS: consumers, and what serves no queue.
 
-use fanfare::topology::{Consumer, ServiceSettings};
+use fanfare::topology::{Consumer, Service, ServiceSettings};
 use fanfare::{function_name, queue_name};
 use serde_json::{Value, json};
 
 use super::document::Resource;
-use super::intrinsic::{arn, arn_of, reference, sub};
+use super::intrinsic::{arn, arn_of, either, nothing, reference, sub};
 use super::parameters::tags;
 use super::roles::{Statements, TASKS};
-use super::{Build, of, scaling};
+use super::{Build, ids, of, scaling};
 
 /// How often a task writes its metrics, in seconds: what alarms look at is a minute.
 const MEASURED: &str = "60";
+
+/// The port on which workers say that they live.
+const HEALTH: u16 = 8080;
 
 pub(super) fn add(build: &mut Build<'_>, consumer: &Consumer, settings: &ServiceSettings) {
     let id = of(consumer);
@@ -21,33 +24,62 @@ pub(super) fn add(build: &mut Build<'_>, consumer: &Consumer, settings: &Service
     statements.relay(build);
     statements.protect();
     let program = &build.template.program;
-    let command = program.worker_of(&consumer.name);
-    let healthy = (!program.healthy.is_empty()).then(|| program.healthy.clone());
-    service(build, &id, &consumer.name, settings, command, healthy, statements);
+    let process = Process {
+        part: &consumer.name,
+        settings,
+        command: program.worker_of(&consumer.name),
+        healthy: program.healthy_on(HEALTH),
+        port: None,
+        scales: build.template.scaling,
+    };
+    service(build, &id, process, statements);
     if build.template.scaling {
         let queue = queue_name(build.app(), &consumer.name, consumer.fifo);
         scaling::add(build, &id, &queue, settings);
     }
 }
 
+/// One that serves no queue, and relays what it commits.
+pub(super) fn alone(build: &mut Build<'_>, own: &Service) {
+    let mut statements = Statements::default();
+    statements.commit(build, &own.tables);
+    statements.relay(build);
+    statements.key(build);
+    let program = &build.template.program;
+    let process = Process {
+        part: &own.name,
+        settings: &own.settings,
+        command: program.service_of(own),
+        healthy: own.port.and_then(|port| program.healthy_on(port)),
+        port: own.port,
+        scales: false,
+    };
+    service(build, &ids::pascal(&own.name), process, statements);
+}
+
+/// What runs in a service's tasks.
+pub(super) struct Process<'a> {
+    pub(super) part: &'a str,
+    pub(super) settings: &'a ServiceSettings,
+    pub(super) command: Vec<String>,
+    /// The command that asks whether it lives.
+    pub(super) healthy: Option<Vec<String>>,
+    /// Where it can be reached.
+    pub(super) port: Option<u16>,
+    /// Whether something else sets how many tasks there are.
+    pub(super) scales: bool,
+}
+
 /// A service with its task, its log and its role.
-pub(super) fn service(
-    build: &mut Build<'_>,
-    id: &str,
-    part: &str,
-    settings: &ServiceSettings,
-    command: Vec<String>,
-    healthy: Option<Vec<String>>,
-    statements: Statements,
-) {
-    let app = build.app();
+pub(super) fn service(build: &mut Build<'_>, id: &str, process: Process<'_>, statements: Statements) {
+    let (app, part, settings) = (build.app(), process.part, process.settings);
     let name = function_name(app, part);
     let log = format!("{id}Log");
     let kept = json!({
         "LogGroupName": format!("/ecs/{app}/{part}"),
         "RetentionInDays": reference("LogRetention"),
     });
-    let container = container(build, part, settings, command, healthy, &log);
+    let container = container(build, &process, &log);
     let task = json!({
         "Family": name,
         "Cpu": settings.cpu.to_string(),
@@ -81,8 +113,23 @@ pub(super) fn service(
         "PropagateTags": "SERVICE",
         "Tags": tags(),
     });
+    if let Some(port) = process.port {
+        let own = format!("{id}SecurityGroup");
+        service["NetworkConfiguration"]["AwsvpcConfiguration"]["SecurityGroups"] = either(
+            &format!("Has{own}"),
+            json!([reference("SecurityGroup"), reference(&own)]),
+            json!([reference("SecurityGroup")]),
+        );
+        let group = format!("{id}TargetGroup");
+        let balancer = json!([{
+            "ContainerName": part,
+            "ContainerPort": port,
+            "TargetGroupArn": reference(&group),
+        }]);
+        service["LoadBalancers"] = either(&format!("Has{group}"), balancer, nothing());
+    }
     // Where it scales, an update must leave the count alone.
-    if !build.template.scaling || part == super::relay::RELAY {
+    if !process.scales {
         service["DesiredCount"] = reference(&format!("{id}Tasks"));
     }
     let resources = &mut build.out.resources;
@@ -98,14 +145,8 @@ pub(super) fn service(
     );
 }
 
-fn container(
-    build: &Build<'_>,
-    part: &str,
-    settings: &ServiceSettings,
-    command: Vec<String>,
-    healthy: Option<Vec<String>>,
-    log: &str,
-) -> Value {
+fn container(build: &Build<'_>, process: &Process<'_>, log: &str) -> Value {
+    let (part, settings) = (process.part, process.settings);
     let template = build.template;
     let variable = |(name, value): (&String, &str)| json!({"Name": name, "Value": value});
     let chosen = template
@@ -120,7 +161,7 @@ fn container(
         "Image": sub(
             "${AWS::AccountId}.dkr.ecr.${AWS::Region}.${AWS::URLSuffix}/${Repository}:${ImageTag}",
         ),
-        "Command": command,
+        "Command": process.command,
         "Environment": environment,
         "Essential": true,
         // The image has one user, and it isn't root.
@@ -134,8 +175,13 @@ fn container(
             "awslogs-stream-prefix": part,
         }},
     });
-    if let Some(healthy) = healthy {
-        let command: Vec<_> = std::iter::once("CMD".to_owned()).chain(healthy).collect();
+    if let Some(port) = process.port {
+        container["PortMappings"] = json!([{"ContainerPort": port}]);
+    }
+    if let Some(healthy) = &process.healthy {
+        let command: Vec<_> = std::iter::once("CMD")
+            .chain(healthy.iter().map(String::as_str))
+            .collect();
         container["HealthCheck"] = json!({
             "Command": command,
             "Interval": 15,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use fanfare::topology::{Consumer, Hosting, Topology};
+use fanfare::topology::{Consumer, Hosting, ServiceSettings, Topology};
 use fanfare::{Destination, is_fifo};
 
 use super::prices::{self, Price};
@@ -245,6 +245,28 @@ pub(super) fn idle(topology: &Topology) -> Vec<Item> {
         batched: count,
         price,
     };
+    let running = |name: &str, settings: &ServiceSettings| {
+        let tasks = f64::from(settings.tasks_min);
+        let (cpu, gb) = (
+            f64::from(settings.cpu) / 1024.0,
+            f64::from(settings.memory_mb) / 1024.0,
+        );
+        let of = |part: &str, each: f64| format!("{tasks} tasks x {each} {part} x {HOURS} h");
+        let per_task = |each: f64| tasks * each * HOURS;
+        let cpus = item(
+            format!("{name}: CPUs"),
+            of("vCPU", cpu),
+            per_task(cpu),
+            &prices::CPU_HOUR,
+        );
+        let memory = item(
+            format!("{name}: memory"),
+            of("GB", gb),
+            per_task(gb),
+            &prices::GB_HOUR,
+        );
+        [cpus, memory]
+    };
     let mut items = Vec::new();
     for consumer in &topology.consumers {
         let name = &consumer.name;
@@ -263,25 +285,7 @@ pub(super) fn idle(topology: &Topology) -> Vec<Item> {
         };
         match &consumer.hosting {
             Hosting::Service(settings) => {
-                let tasks = f64::from(settings.tasks_min);
-                let (cpu, gb) = (
-                    f64::from(settings.cpu) / 1024.0,
-                    f64::from(settings.memory_mb) / 1024.0,
-                );
-                let of = |part: &str, each: f64| format!("{tasks} tasks x {each} {part} x {HOURS} h");
-                let per_task = |each: f64| tasks * each * HOURS;
-                items.push(item(
-                    format!("{name}: CPUs"),
-                    of("vCPU", cpu),
-                    per_task(cpu),
-                    &prices::CPU_HOUR,
-                ));
-                items.push(item(
-                    format!("{name}: memory"),
-                    of("GB", gb),
-                    per_task(gb),
-                    &prices::GB_HOUR,
-                ));
+                items.extend(running(name, settings));
                 items.push(receives(settings.tasks_min));
             }
             Hosting::Function(settings) => {
@@ -293,6 +297,12 @@ pub(super) fn idle(topology: &Topology) -> Vec<Item> {
             }
             _ => {}
         }
+    }
+    for service in &topology.services {
+        items.extend(running(&service.name, &service.settings));
+    }
+    if let Some(Hosting::Service(settings)) = &topology.relay {
+        items.extend(running("relay", settings));
     }
     if topology.encryption.key().is_some() {
         items.push(item(

@@ -3,6 +3,7 @@
 //! Every part runs as a process of its own, signs with a key of its own, and its calls are recorded by the
 //! AWS that it talks to.
 
+mod functions;
 mod logic;
 mod roles;
 
@@ -12,11 +13,14 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use fanfare::dead_letter_name;
 use fanfare::memory::Entry;
-use fanfare_local::Recorded;
-use shop::CONSUMERS;
+use fanfare_local::{Local, Recorded};
 use shop::checkout::Checkout;
 use shop::email::Post;
 use shop::functions::{NAMES, RELAY};
+use shop::http::NAME as API;
+use shop::{CONSUMERS, Order};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use self::roles::{Role, roles};
 use crate::crew::Running;
@@ -70,6 +74,82 @@ const ARGUED: [(&str, &str, &str); 8] = [
     ),
 ];
 
+/// The same of the functions' roles.
+const ARGUED_OF_FUNCTIONS: [(&str, &str, &str); 15] = [
+    (
+        "sqs:ReceiveMessage",
+        ":shop-payment",
+        "Lambda receives, with the function's role",
+    ),
+    (
+        "sqs:DeleteMessage",
+        ":shop-payment",
+        "and deletes what is handled",
+    ),
+    (
+        "sqs:GetQueueAttributes",
+        ":shop-payment",
+        "and asks how the queue is set up",
+    ),
+    (
+        "sqs:ChangeMessageVisibility",
+        ":shop-payment",
+        "for a message that is to be tried again",
+    ),
+    (
+        "dynamodb:GetItem",
+        "/shop-fanfare",
+        "before a failure becomes a dead letter, whether it was handled; by the relay where another one was \
+         quicker",
+    ),
+    (
+        "sns:Publish",
+        "",
+        "the relay publishes the events of all, and here are payment's and checkout's",
+    ),
+    (
+        "sqs:SendMessage",
+        ":shop-relay-failed",
+        "Lambda tells there what it has given up, with the function's role",
+    ),
+    (
+        "dynamodb:UpdateItem",
+        "/shop-fanfare",
+        "FIFO's tries are counted, and a key's events appended, which payment's run has not",
+    ),
+    (
+        "dynamodb:PutItem",
+        "/shop-fanfare",
+        "a relay parks what can't be published, and here all can be",
+    ),
+    (
+        "logs:CreateLogStream",
+        "",
+        "Lambda's own, with the function's role",
+    ),
+    ("logs:PutLogEvents", "", "Lambda's own, with the function's role"),
+    (
+        "dynamodb:DescribeStream",
+        "",
+        "Lambda reads the stream, with the function's role",
+    ),
+    (
+        "dynamodb:GetRecords",
+        "",
+        "Lambda reads the stream, with the function's role",
+    ),
+    (
+        "dynamodb:GetShardIterator",
+        "",
+        "Lambda reads the stream, with the function's role",
+    ),
+    (
+        "dynamodb:ListStreams",
+        "",
+        "Lambda reads the stream, with the function's role",
+    ),
+];
+
 /// The permissions of whoever publishes the outbox of all.
 fn is_relays(call: &Recorded) -> bool {
     let action = call.action.as_str();
@@ -88,11 +168,15 @@ async fn run() -> anyhow::Result<(Stage, BTreeMap<String, BTreeSet<Recorded>>)> 
         let words = ["worker", consumer, "--poll", "1", "--stock", STOCK];
         crew.push(Running::start(&stage, &words).await?);
     }
+    let mut api = Running::start(&stage, &[API, "--listen", "127.0.0.1:0"]).await?;
     // Placed here, and published by the relay: nobody else would for half a minute.
     let file = stage.orders(0..ORDERS)?;
     let mail = Post::Table(stage.aws.dynamo()).provider(None, fanfare::Clock::system())?;
     let checkout = Checkout::new(&stage.aws.deps(&mail));
-    for order in shop::reader::read(&file)?.orders {
+    let orders = shop::reader::read(&file)?.orders;
+    ask(&stage, &mut api, &orders[0]).await?;
+    crew.push(api);
+    for order in orders {
         checkout.place_surely(&order).await?;
     }
     let file = file.display().to_string();
@@ -126,6 +210,44 @@ async fn run() -> anyhow::Result<(Stage, BTreeMap<String, BTreeSet<Recorded>>)> 
     for running in crew {
         running.stop().await?;
     }
+    let calls = calls(local);
+    Ok((stage, calls))
+}
+
+/// Places this order with the API, twice as a client does that has got no answer, asks for it, and whether the API
+/// lives.
+async fn ask(stage: &Stage, api: &mut Running, order: &Order) -> anyhow::Result<()> {
+    let ready = api.line("listens=127.0.0.1:").await?;
+    let (_, port) = ready.rsplit_once(':').context("a port")?;
+    let port: String = port.chars().take_while(char::is_ascii_digit).collect();
+    succeeded(&stage.run(&["healthy", &port]).await?)?;
+    let body = serde_json::to_string(order)?;
+    let length = body.len();
+    let head = "Host: shop\r\nConnection: close\r\n";
+    let place = format!(
+        "POST /orders HTTP/1.1\r\n{head}Idempotency-Key: 1\r\nContent-Length: {length}\r\n\r\n{body}"
+    );
+    let show = |id: &str| format!("GET /orders/{id} HTTP/1.1\r\n{head}\r\n");
+    for (request, expected) in [
+        (place.clone(), "202"),
+        (place, "202"),
+        (show(&order.id), "200"),
+        (show("none"), "404"),
+    ] {
+        let mut stream = TcpStream::connect(("127.0.0.1", port.parse()?)).await?;
+        stream.write_all(request.as_bytes()).await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        ensure!(
+            answer.starts_with(&format!("HTTP/1.1 {expected} ")),
+            "{request}: {answer}"
+        );
+    }
+    Ok(())
+}
+
+/// What was called, by who did.
+fn calls(local: &Local) -> BTreeMap<String, BTreeSet<Recorded>> {
     let mut calls: BTreeMap<String, BTreeSet<Recorded>> = BTreeMap::new();
     for call in local.recorded() {
         // Who calls may be asked by everybody.
@@ -133,7 +255,7 @@ async fn run() -> anyhow::Result<(Stage, BTreeMap<String, BTreeSet<Recorded>>)> 
             calls.entry(call.by.clone()).or_default().insert(call);
         }
     }
-    Ok((stage, calls))
+    calls
 }
 
 /// The roles of the shop's template, by the name of the part, where these are functions.
@@ -141,7 +263,7 @@ fn roles_with(stage: &Stage, functions: &[&str]) -> anyhow::Result<BTreeMap<Stri
     let by_id = roles(&stage.template(functions)?, stage.aws.account())?;
     let part_of = |id: &str| {
         let plain = id.strip_suffix("Role").unwrap_or(id).to_ascii_lowercase();
-        let mut parts = NAMES.into_iter();
+        let mut parts = NAMES.into_iter().chain([API]);
         parts
             .find(|part| part.replace('-', "") == plain)
             .map(str::to_owned)
@@ -155,13 +277,15 @@ fn roles_with(stage: &Stage, functions: &[&str]) -> anyhow::Result<BTreeMap<Stri
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_part_may_do_what_it_does_and_nothing_else() -> anyhow::Result<()> {
     let (stage, calls) = run().await?;
+    let by_functions = functions::run().await?;
     let services = roles_with(&stage, &[])?;
     ensure!(
-        services.len() == NAMES.len(),
+        services.len() == NAMES.len() + 1,
         "a role for each part: {:?}",
         services.keys()
     );
-    let functions = roles_with(&stage, &NAMES)?;
+    let mut functions = roles_with(&stage, &NAMES)?;
+    functions.retain(|part, _| part != API);
     ensure!(
         functions.len() == NAMES.len(),
         "a role for each part: {:?}",
@@ -180,8 +304,19 @@ async fn each_part_may_do_what_it_does_and_nothing_else() -> anyhow::Result<()> 
                 ));
             }
         }
-        wrong.extend(unused(part, role, made)?);
+        wrong.extend(unused(part, role, made, &ARGUED));
         wrong.extend(excess(part, role, made, &calls)?);
+    }
+    for (part, made) in &by_functions {
+        for call in made {
+            if !functions[part].allows(&call.action, &call.resource)? {
+                wrong.push(format!(
+                    "{part}'s function may not {} on {}, and does",
+                    call.action, call.resource
+                ));
+            }
+        }
+        wrong.extend(unused(part, &functions[part], made, &ARGUED_OF_FUNCTIONS));
     }
     for (part, role) in &functions {
         // The same code but for publishing, which a consumer's function leaves to the relay.
@@ -216,20 +351,20 @@ fn is_inbox(call: &Recorded) -> bool {
 }
 
 /// What a role allows that the run has shown nobody do, and that isn't argued.
-fn unused(part: &str, role: &Role, made: &BTreeSet<Recorded>) -> anyhow::Result<Vec<String>> {
+fn unused(part: &str, role: &Role, made: &BTreeSet<Recorded>, argued: &[(&str, &str, &str)]) -> Vec<String> {
     let mut unused = Vec::new();
     for (action, resource) in &role.allowed {
         let is_used = made
             .iter()
             .any(|call| call.action == *action && call.resource == *resource);
-        let is_argued = ARGUED
+        let is_argued = argued
             .iter()
             .any(|(what, of, _)| action == what && resource.ends_with(of));
         if !is_used && !is_argued {
             unused.push(format!("{part} may {action} on {resource}, and never does"));
         }
     }
-    Ok(unused)
+    unused
 }
 
 /// What a role allows that its part doesn't do and others do, or nobody should.
