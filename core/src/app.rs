@@ -162,7 +162,7 @@ impl App {
     }
 
     /// Says how long the store remembers what was handled, if it isn't 30 days: it must be longer than any
-    /// queue and its dead-letter queue together keep a message.
+    /// queue and its dead-letter queue together keep a message. The store is held to it at the start.
     #[must_use]
     pub fn dedupe_window(mut self, window: Duration) -> Self {
         self.dedupe_window = window;

@@ -67,6 +67,19 @@ pub enum StoreError {
         /// The store's window.
         window: Duration,
     },
+    /// The store forgets sooner than the application says, which its queues are held against.
+    #[error(
+        "the store remembers what was handled for {} s, and the application declares {} s: raise `Store::window`, or \
+         lower `App::dedupe_window`",
+        window.as_secs(),
+        declared.as_secs()
+    )]
+    WindowBelowDeclared {
+        /// The store's window.
+        window: Duration,
+        /// The application's.
+        declared: Duration,
+    },
 }
 
 impl StoreError {

@@ -5,8 +5,9 @@ use fanfare::Topology;
 use crate::{Store, StoreError};
 
 impl Store {
-    /// Holds the [window](Self::window) against what every consumer's queue and dead-letter queue keep;
-    /// call it at start-up. An event that has outlived the window is refused as too old, so that a
+    /// Holds the [window](Self::window) against the one that the application declares
+    /// ([`App::dedupe_window`](fanfare::App::dedupe_window)), and against what every consumer's queue and
+    /// dead-letter queue keep; call it at start-up. An event that has outlived the window is refused as too old, so that a
     /// window that is too short loses dead letters rather than handling them twice.
     ///
     /// A redrive starts the queue's retention anew: an event that is redriven over and over reaches
@@ -29,8 +30,13 @@ impl Store {
     /// ```
     ///
     /// # Errors
-    /// [`StoreError::Window`] names the first consumer whose queues keep messages for longer.
+    /// [`StoreError::WindowBelowDeclared`], or [`StoreError::Window`] with the first consumer whose queues keep
+    /// messages for longer.
     pub fn check_retention(&self, topology: &Topology) -> Result<(), StoreError> {
+        let (window, declared) = (self.shared.window, topology.dedupe_window);
+        if window < declared {
+            return Err(StoreError::WindowBelowDeclared { window, declared });
+        }
         // The window less the skew is what an event may be old.
         let handled = self.shared.window.saturating_sub(self.shared.skew);
         let longest = |consumer: &fanfare::topology::Consumer| {

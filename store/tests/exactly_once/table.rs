@@ -90,10 +90,25 @@ fn app(retention: Duration) -> App {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_store_that_forgets_sooner_than_the_application_says_is_refused() {
+    let world = World::new().await;
+    let topology = app(4 * DAY).dedupe_window(40 * DAY).topology().unwrap();
+    let check = |window| world.store().window(window).check_retention(&topology);
+    check(40 * DAY).unwrap();
+    check(50 * DAY).unwrap();
+    let error = check(40 * DAY - SECOND).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the store remembers what was handled for 3455999 s, and the application declares 3456000 s: raise \
+         `Store::window`, or lower `App::dedupe_window`"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_window_is_held_against_queue_and_dead_letter_queue() {
     let world = World::new().await;
     let check = |window: Duration, retention: Duration| {
-        let topology = app(retention).topology().unwrap();
+        let topology = app(retention).dedupe_window(window).topology().unwrap();
         world.store().window(window).check_retention(&topology)
     };
     check(30 * DAY, 14 * DAY).unwrap();
