@@ -218,7 +218,7 @@ fn change(before: &Head, after: &Head, taken: usize) -> Change {
         let id = change.within(PENDING, 0, ID);
         change.only_if_equal(&id, text(&first.id));
     }
-    // DynamoDB takes them by where they were before. The last first, so that nothing else comes of it where they
+    // DynamoDB takes them by where they were before. The last first, so that the same comes of it where they
     // are taken one after the other, as by MiniStack.
     for position in (0..taken).rev() {
         change.remove(format!("{pending}[{position}]"));

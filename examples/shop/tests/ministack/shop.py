@@ -48,7 +48,8 @@ class Shop:
 
     def no_drift(self):
         lines, code = self.drift()
-        check("`topology diff` finds no drift, and says so by its exit code", not lines and code == 0, "\n".join(lines))
+        shown = "\n".join(lines)
+        check("`topology diff` finds no drift, and says so by its exit code", not lines and code == 0, shown)
 
     def drift_is_named(self):
         """Changes by hand what a subscription lets through, and changes it back."""
