@@ -8,6 +8,7 @@ mod memory_support;
 mod batch;
 mod dead_letters;
 mod fifo;
+mod fifo_storm;
 mod heartbeat;
 mod metrics;
 #[cfg(feature = "mutations")]

@@ -13,6 +13,8 @@ mod local;
 mod metrics;
 mod packing;
 mod results;
+#[cfg(feature = "claim-check")]
+mod s3;
 mod sizes;
 mod traces;
 mod world;
