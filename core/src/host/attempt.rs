@@ -43,7 +43,7 @@ pub(super) fn tell(
     settled: &Settled<'_>,
     took: Duration,
     now: SystemTime,
-    meters: &mut Meters,
+    meters: &Meters,
     observe: Option<&Observe>,
 ) {
     let Settled {

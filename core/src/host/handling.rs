@@ -92,7 +92,7 @@ where
             verdict: &verdict,
         };
         let (took, now) = (job.started.elapsed(), self.host.judge.clock.now());
-        tell(&settled, took, now, &mut self.meters, self.host.observe.as_ref());
+        tell(&settled, took, now, &self.meters, self.host.observe.as_ref());
         self.decided(slot, verdict);
     }
 

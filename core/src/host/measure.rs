@@ -1,14 +1,16 @@
 //! What a host measures of itself.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, Label, counter, gauge, histogram};
 
 use crate::{metric, semconv};
 
-/// The handles of all metrics of one run, made once: looking one up costs more than recording.
+/// The handles of all metrics of one queue's consumer, made once: looking one up costs more than recording.
 pub(super) struct Meters {
+    queue: Box<str>,
     labels: Vec<Label>,
     pub(super) consumed: Counter,
     pub(super) receive_failures: Counter,
@@ -22,7 +24,7 @@ pub(super) struct Meters {
     pub(super) dead_letter: CallMeters,
     age: Histogram,
     receive_count: Histogram,
-    tries: BTreeMap<&'static str, (Counter, Histogram)>,
+    tries: Mutex<BTreeMap<&'static str, (Counter, Histogram)>>,
 }
 
 /// The handles of one kind of call.
@@ -49,6 +51,7 @@ impl Meters {
             }
         };
         Self {
+            queue: queue.into(),
             consumed: counter!(metric::CONSUMED, and(&labels, metric::OPERATION, "receive")),
             receive_failures: counter!(metric::RECEIVE_FAILURES, labels.clone()),
             lost: counter!(metric::LOST, labels.clone()),
@@ -61,14 +64,19 @@ impl Meters {
             dead_letter: call("dead_letter"),
             age: histogram!(metric::AGE, labels.clone()),
             receive_count: histogram!(metric::RECEIVE_COUNT, labels.clone()),
-            tries: BTreeMap::new(),
+            tries: Mutex::default(),
             labels,
         }
     }
 
+    /// The name of the queue that they are of.
+    pub(super) fn queue(&self) -> &str {
+        &self.queue
+    }
+
     /// One try of one message.
     pub(super) fn tried(
-        &mut self,
+        &self,
         outcome: &'static str,
         failed: bool,
         took: Duration,
@@ -76,7 +84,8 @@ impl Meters {
         attempt: u32,
     ) {
         let labels = &self.labels;
-        let (handled, duration) = self.tries.entry(outcome).or_insert_with(|| {
+        let mut tries = self.tries.lock().unwrap_or_else(PoisonError::into_inner);
+        let (handled, duration) = tries.entry(outcome).or_insert_with(|| {
             let process = and(labels, metric::OPERATION, semconv::PROCESS);
             let process = match failed {
                 true => and(&process, metric::ERROR_TYPE, outcome),

@@ -2,6 +2,7 @@
 //! calls and the clock bring.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -53,7 +54,7 @@ pub(super) struct Invocation<'a, Q: Queue, S> {
     pub(super) calls: FuturesUnordered<Call<Q::Receipt>>,
     pub(super) releases: Lane<(Slot, Duration)>,
     pub(super) letters: Lane<Slot>,
-    pub(super) meters: Meters,
+    pub(super) meters: Arc<Meters>,
     /// When handlers are stopped, when those that block their threads are left behind, and when the
     /// answer leaves.
     pub(super) stop: Instant,
@@ -81,7 +82,7 @@ where
         let now = Instant::now();
         let before = |time| deadline.checked_sub(time).unwrap_or(now);
         let entries = Entries::new(batch);
-        let meters = Meters::new(host.queue.name(), &host.consumer);
+        let meters = host.meters();
         meters.consumed.increment(entries.len() as u64);
         meters.in_flight.increment(entries.len() as f64);
         Self {

@@ -14,6 +14,7 @@ use tower::Service;
 use self::invocation::Invocation;
 use self::pace::Pace;
 use super::judge::{Judge, OwnTries};
+use super::measure::Meters;
 use super::{Mutation, Observe, Settled};
 use crate::port::{Completed, Queue, Received, Tries};
 use crate::topology::Hosting;
@@ -47,7 +48,7 @@ use crate::{BoxError, Clock, Message, Outcome, RouterService};
 /// - A call that settles and fails costs only time: its message comes again when it is visible.
 /// - A message that a batch has twice is handled once.
 /// - A panic costs its message one try.
-/// - The metrics of [`metric`](crate::metric) are recorded.
+/// - The metrics of [`metric`](crate::metric) are recorded, by the recorder that there is when the first batch comes.
 ///
 /// On FIFO the queue counts a receive of each message that is behind a failing one, so that receives say
 /// little of a message's own tries. With [`tries`](Self::tries) a message becomes a dead letter with the
@@ -102,6 +103,7 @@ pub struct BatchHost<Q: Queue> {
     observe: Option<Observe>,
     pub(super) mutations: Vec<Mutation>,
     pace: Arc<Mutex<Pace>>,
+    meters: Arc<Mutex<Option<Arc<Meters>>>>,
 }
 
 /// What became of a batch.
@@ -142,6 +144,7 @@ impl<Q: Queue> BatchHost<Q> {
             observe: None,
             mutations: Vec::new(),
             pace: Arc::default(),
+            meters: Arc::default(),
         }
     }
 
@@ -202,6 +205,17 @@ impl<Q: Queue> BatchHost<Q> {
         Invocation::new(self, service, batch, deadline).run().await
     }
 
+    /// Those of the first batch, as long as the queue has the same name: a function's has one only from the first
+    /// event on.
+    fn meters(&self) -> Arc<Meters> {
+        let mut kept = self.meters.lock().unwrap_or_else(PoisonError::into_inner);
+        let queue = self.queue.name();
+        match &*kept {
+            Some(meters) if meters.queue() == queue => meters.clone(),
+            _ => kept.insert(Arc::new(Meters::new(queue, &self.consumer))).clone(),
+        }
+    }
+
     /// How long recent messages took, but for a few that took longer.
     fn needed(&self) -> Duration {
         self.pace.lock().unwrap_or_else(PoisonError::into_inner).needed()
@@ -215,7 +229,7 @@ impl<Q: Queue> BatchHost<Q> {
     }
 }
 
-/// A clone is the same host: it shares what is known of how long messages take.
+/// A clone is the same host: it shares what is known of how long messages take, and its metrics.
 impl<Q: Queue> Clone for BatchHost<Q> {
     fn clone(&self) -> Self {
         Self {
@@ -227,6 +241,7 @@ impl<Q: Queue> Clone for BatchHost<Q> {
             observe: self.observe.clone(),
             mutations: self.mutations.clone(),
             pace: self.pace.clone(),
+            meters: self.meters.clone(),
         }
     }
 }

@@ -50,7 +50,7 @@ where
             verdict: &verdict,
         };
         let (now, observe) = (self.host.judge.clock.now(), self.host.observe.as_ref());
-        tell(&settled, took, now, &mut self.meters, observe);
+        tell(&settled, took, now, &self.meters, observe);
         match verdict {
             Verdict::Delete => self.done(slot),
             Verdict::Retry { after } => self.give_back(slot, after),
