@@ -1,5 +1,10 @@
 //! Where an application's topics and queues lie: the account and region.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Deserialize;
+
 /// An AWS account in one region, from which the ARNs and URLs of an application's topics and queues
 /// follow. It is given, not asked for: from the configuration, or [read](Self::parse) from the ARN of
 /// anything that lies there. (Asking AWS for it, by STS `GetCallerIdentity`, belongs to deployment.)
@@ -20,6 +25,17 @@ pub struct Account {
     partition: String,
     region: String,
     id: String,
+    told: Arc<Told>,
+}
+
+/// What a deployment tells its processes of what it has made, by the names in the account.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Told {
+    /// ARNs.
+    topics: BTreeMap<String, String>,
+    /// URLs.
+    queues: BTreeMap<String, String>,
 }
 
 /// Why something is no account.
@@ -44,6 +60,11 @@ pub enum AccountError {
     /// A text that is no ARN, or one without region and account.
     #[error("`{0}` is no ARN with a region and an account")]
     Arn(String),
+    /// A text that doesn't say what was deployed.
+    #[error(
+        "it doesn't say what was deployed, as {{\"topics\":{{name: ARN}},\"queues\":{{name: URL}}}} does: {0}"
+    )]
+    Resources(String),
 }
 
 impl Account {
@@ -66,8 +87,28 @@ impl Account {
             id: part("account", id.into(), "12 digits", |text| {
                 text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
             })?,
+            told: Arc::default(),
         };
         Ok(account)
+    }
+
+    /// The same account, where topics and queues are as a deployment tells its processes, in JSON. What it doesn't
+    /// name follows from its name as before.
+    ///
+    /// ```
+    /// let account = fanfare::Account::new("aws", "eu-central-1", "123456789012")?;
+    /// let account = account.with_resources(r#"{"queues": {"shop-billing": "https://queues.example/billing"}}"#)?;
+    /// assert_eq!(account.queue_url("shop-billing"), "https://queues.example/billing");
+    /// assert!(account.queue_url("shop-email").ends_with("/123456789012/shop-email"));
+    /// # Ok::<(), fanfare::AccountError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// It is something else.
+    pub fn with_resources(mut self, json: &str) -> Result<Self, AccountError> {
+        let told = serde_json::from_str(json);
+        self.told = Arc::new(told.map_err(|error| AccountError::Resources(error.to_string()))?);
+        Ok(self)
     }
 
     /// The account and region of a resource, from its ARN.
@@ -108,7 +149,8 @@ impl Account {
 
     /// The ARN of the topic with this name in the account ([`topic_name`](crate::topic_name)).
     pub fn topic_arn(&self, name: &str) -> String {
-        self.arn("sns", name)
+        let told = self.told.topics.get(name);
+        told.cloned().unwrap_or_else(|| self.arn("sns", name))
     }
 
     /// The ARN of the queue with this name in the account ([`queue_name`](crate::queue_name)).
@@ -119,6 +161,9 @@ impl Account {
     /// The URL of the queue with this name in the account. SQS takes it as the queue's name only: a
     /// request goes to the client's endpoint, so it is good for a local AWS as well.
     pub fn queue_url(&self, name: &str) -> String {
+        if let Some(url) = self.told.queues.get(name) {
+            return url.clone();
+        }
         let suffix = match &*self.partition {
             "aws-cn" => "amazonaws.com.cn",
             "aws-eusc" => "amazonaws.eu",

@@ -1,6 +1,8 @@
 //! What a template is refused for, and what an encryption key and a filter make of it.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use std::time::Duration;
+
 use fanfare::table::{Key, Stream, Table};
 use fanfare::topology::{FunctionSettings, Hosting, Service, TableAction};
 use fanfare::{App, Router};
@@ -101,6 +103,34 @@ fn a_service_of_its_own_is_reached_only_where_the_deployment_says() {
 
     let unknown = app().service(Service::new("api").table("shop-orders", [TableAction::Put]));
     assert!(refused(&template(&unknown)).starts_with("service `api` uses table `shop-orders`, which isn't"));
+}
+
+#[test]
+fn whoever_needs_queues_and_topics_is_told_where_they_are() {
+    let app = app()
+        .relay(Hosting::default())
+        .consumer(Router::new("email").function(FunctionSettings::default().timeout(Duration::from_secs(5))));
+    let json = template(&app).json().unwrap();
+    let told = |task: &str| {
+        let container = &json["Resources"][task]["Properties"]["ContainerDefinitions"][0];
+        let variables = container["Environment"].as_array().unwrap().iter();
+        let of = |name: &str| {
+            let mut of = variables.clone().filter(|variable| variable["Name"] == name);
+            of.next().unwrap()["Value"].clone()
+        };
+        assert_eq!(of("SHOP_ACCOUNT"), json!({"Ref": "AWS::AccountId"}));
+        let text = of("SHOP_RESOURCES")["Fn::Sub"].as_str().unwrap().to_owned();
+        serde_json::from_str::<Value>(&text).unwrap()
+    };
+    let own = json!({"shop-payment": "${PaymentQueue}", "shop-payment-dlq": "${PaymentDeadLetters}"});
+    assert_eq!(told("PaymentTask"), json!({"queues": own, "topics": {}}));
+    assert_eq!(told("RelayTask"), json!({"queues": {}, "topics": {}}));
+    let function = &json["Resources"]["EmailFunction"]["Properties"]["Environment"]["Variables"];
+    assert_eq!(
+        function["SHOP_RESOURCES"],
+        Value::Null,
+        "its events say where they come from"
+    );
 }
 
 #[test]

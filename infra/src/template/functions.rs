@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::document::Resource;
 use super::intrinsic::{arn, reference};
 use super::parameters::tags;
+use super::resources::Resources;
 use super::roles::{FUNCTIONS, Statements};
 use super::{Build, of};
 
@@ -14,7 +15,7 @@ pub(super) fn add(build: &mut Build<'_>, consumer: &Consumer, settings: &Functio
     let id = of(consumer);
     let mut statements = Statements::default();
     statements.consume(build, consumer);
-    function(build, &id, &consumer.name, settings, statements);
+    function(build, &id, &consumer.name, settings, None, statements);
     let queue = queue_name(build.app(), &consumer.name, consumer.fifo);
     let mut mapping = mapping(&id, arn(build.ids.queue(&queue)), settings);
     let mut set = |name: &str, value: Value| mapping.insert(name.to_owned(), value);
@@ -37,6 +38,7 @@ pub(super) fn function(
     id: &str,
     part: &str,
     settings: &FunctionSettings,
+    resources: Option<Resources>,
     mut statements: Statements,
 ) {
     let name = function_name(build.app(), part);
@@ -49,6 +51,10 @@ pub(super) fn function(
         .collect();
     environment.insert(template.program.part.clone(), part.into());
     environment.insert(template.program.account.clone(), reference("AWS::AccountId"));
+    if let Some(resources) = resources {
+        let name = template.program.resources.clone();
+        environment.entry(name).or_insert_with(|| resources.value());
+    }
     let resources = &mut build.out.resources;
     let kept = json!({
         "LogGroupName": format!("/aws/lambda/{name}"),

@@ -12,6 +12,7 @@ mod outputs;
 mod parameters;
 mod program;
 mod relay;
+mod resources;
 mod roles;
 mod scaling;
 mod services;

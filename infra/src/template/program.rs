@@ -18,8 +18,12 @@ pub struct Program {
     /// The environment variable with the name of the consumer that a function is, or `relay`:
     /// `{APP}_CONSUMER`.
     pub part: String,
-    /// The environment variable with the account, which Lambda tells nobody: `{APP}_ACCOUNT`.
+    /// The environment variable with the account, which neither Lambda nor ECS tells: `{APP}_ACCOUNT`.
     pub account: String,
+    /// The environment variable with where the queues and topics are that a part uses, as
+    /// [`Account::with_resources`](fanfare::Account::with_resources) reads it: `{APP}_RESOURCES`. A consumer that
+    /// is a function learns its queue from the events, and gets none.
+    pub resources: String,
     /// The environment variable with the seconds between two times that a task writes its metrics to its log:
     /// `{APP}_METRICS`. It gets 60, and what it writes is of the application's name as namespace.
     pub metrics: String,
@@ -45,6 +49,7 @@ impl Program {
         Self {
             part: format!("{prefix}_CONSUMER"),
             account: format!("{prefix}_ACCOUNT"),
+            resources: format!("{prefix}_RESOURCES"),
             metrics: format!("{prefix}_METRICS"),
             worker: words(&["worker", "{consumer}", "--health", "8080"]),
             relay: words(&["relay"]),

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::document::Resource;
 use super::intrinsic::{arn, get, reference};
+use super::resources::Resources;
 use super::roles::Statements;
 use super::services::Process;
 use super::{Build, TemplateError, functions, ids, services};
@@ -37,6 +38,7 @@ pub(super) fn add(build: &mut Build<'_>) -> Result<(), TemplateError> {
                 command: build.template.program.relay.clone(),
                 healthy: None,
                 port: None,
+                resources: Resources::relayed(build),
                 scales: false,
             };
             services::service(build, ID, process, statements);
@@ -67,7 +69,8 @@ fn function(build: &mut Build<'_>, store: &str, settings: &FunctionSettings) -> 
     statements.allow(["sqs:SendMessage"], [given_up.clone()]);
     statements.relay(build);
     statements.key(build);
-    functions::function(build, ID, RELAY, settings, statements);
+    let resources = Some(Resources::relayed(build));
+    functions::function(build, ID, RELAY, settings, resources, statements);
     let mut mapping = functions::mapping(ID, stream, settings);
     mapping.extend([
         ("StartingPosition".to_owned(), "TRIM_HORIZON".into()),

@@ -102,7 +102,8 @@ impl Statements {
             .map(|topic| reference(&format!("{}Topic", ids::pascal(&topic.name))))
             .collect();
         self.allow(["sns:Publish"], published);
-        self.allow(["sqs:SendMessage"], commanded(build));
+        let commanded = commanded(build).map(|queue| arn(build.ids.queue(&queue)));
+        self.allow(["sqs:SendMessage"], commanded);
     }
 
     /// With the key of the account's own, if messages are encrypted by one.
@@ -168,8 +169,8 @@ impl Statements {
 pub(super) const FUNCTIONS: &str = "lambda.amazonaws.com";
 pub(super) const TASKS: &str = "ecs-tasks.amazonaws.com";
 
-/// The queues that commands are sent to.
-fn commanded(build: &Build<'_>) -> Vec<Value> {
+/// The names of the queues that commands are sent to.
+pub(super) fn commanded<'a>(build: &Build<'a>) -> impl Iterator<Item = String> + use<'a> {
     let topology = build.topology();
     let by_handlers = topology
         .consumers
@@ -184,14 +185,8 @@ fn commanded(build: &Build<'_>) -> Vec<Value> {
             Destination::Topic(_) => None,
         })
         .collect();
-    let commanded = topology
-        .consumers
-        .iter()
-        .filter(|consumer| to.contains(consumer.name.as_str()));
-    commanded
-        .map(|consumer| {
-            let queue = queue_name(&topology.app, &consumer.name, consumer.fifo);
-            arn(build.ids.queue(&queue))
-        })
-        .collect()
+    let consumers = topology.consumers.iter();
+    consumers
+        .filter(move |consumer| to.contains(consumer.name.as_str()))
+        .map(|consumer| queue_name(&topology.app, &consumer.name, consumer.fifo))
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::document::Resource;
 use super::intrinsic::{arn, arn_of, either, nothing, reference, sub};
 use super::parameters::tags;
+use super::resources::Resources;
 use super::roles::{Statements, TASKS};
 use super::{Build, ids, of, scaling};
 
@@ -30,6 +31,7 @@ pub(super) fn add(build: &mut Build<'_>, consumer: &Consumer, settings: &Service
         command: program.worker_of(&consumer.name),
         healthy: program.healthy_on(HEALTH),
         port: None,
+        resources: Resources::relayed(build).consumed(build, consumer),
         scales: build.template.scaling,
     };
     service(build, &id, process, statements);
@@ -52,6 +54,7 @@ pub(super) fn alone(build: &mut Build<'_>, own: &Service) {
         command: program.service_of(own),
         healthy: own.port.and_then(|port| program.healthy_on(port)),
         port: own.port,
+        resources: Resources::relayed(build),
         scales: false,
     };
     service(build, &ids::pascal(&own.name), process, statements);
@@ -66,6 +69,8 @@ pub(super) struct Process<'a> {
     pub(super) healthy: Option<Vec<String>>,
     /// Where it can be reached.
     pub(super) port: Option<u16>,
+    /// What it is told of.
+    pub(super) resources: Resources,
     /// Whether something else sets how many tasks there are.
     pub(super) scales: bool,
 }
@@ -148,14 +153,23 @@ pub(super) fn service(build: &mut Build<'_>, id: &str, process: Process<'_>, sta
 fn container(build: &Build<'_>, process: &Process<'_>, log: &str) -> Value {
     let (part, settings) = (process.part, process.settings);
     let template = build.template;
-    let variable = |(name, value): (&String, &str)| json!({"Name": name, "Value": value});
     let chosen = template
         .environment
         .iter()
-        .map(|(name, value)| (name, value.as_str()));
-    let metrics = &template.program.metrics;
-    let measured = (!template.environment.contains_key(metrics)).then_some((metrics, MEASURED));
-    let environment: Vec<_> = chosen.chain(measured).map(variable).collect();
+        .map(|(name, value)| (name, value.clone().into()));
+    let program = &template.program;
+    let told = [
+        (&program.account, reference("AWS::AccountId")),
+        (&program.resources, process.resources.value()),
+        (&program.metrics, MEASURED.into()),
+    ];
+    let told = told
+        .into_iter()
+        .filter(|(name, _)| !template.environment.contains_key(*name));
+    let environment: Vec<Value> = chosen
+        .chain(told)
+        .map(|(name, value)| json!({"Name": name, "Value": value}))
+        .collect();
     let mut container = json!({
         "Name": part,
         "Image": sub(

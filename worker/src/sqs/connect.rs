@@ -12,7 +12,7 @@ use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::QueueAttributeName;
 use aws_smithy_runtime_api::http::Response;
 use aws_types::SdkConfig;
-use fanfare::is_fifo;
+use fanfare::{Account, is_fifo};
 use serde::Deserialize;
 
 use super::copied::Copied;
@@ -48,6 +48,17 @@ impl RedrivePolicy {
     fn target(&self) -> Option<(&str, &str)> {
         account_and_name(&self.dead_letter_target_arn)
     }
+}
+
+/// Whose a queue is.
+#[derive(Clone, Copy)]
+enum Owner<'a> {
+    /// The account's that calls.
+    Caller,
+    /// The account's with this id.
+    Id(&'a str),
+    /// This account's, which knows its URL.
+    Known(&'a Account),
 }
 
 /// The account and the name in a queue's ARN: `arn:aws:sqs:{region}:{account}:{name}`.
@@ -106,7 +117,31 @@ impl SqsQueue {
     /// # Errors
     /// The queue isn't there, a call is refused or fails, or its redrive policy can't be read.
     pub async fn connect(config: &SdkConfig, queue_name: &str) -> Result<Self, ConnectError> {
-        Self::find(config, queue_name, None).await
+        Self::find(config, queue_name, Owner::Caller).await
+    }
+
+    /// As [`connect`](Self::connect), without `GetQueueUrl`: the account knows where its queues are, and the calls
+    /// go to the region of the configuration.
+    ///
+    /// ```no_run
+    /// use fanfare::Account;
+    /// use fanfare_worker::SqsQueue;
+    ///
+    /// # async fn example(config: &aws_types::SdkConfig) -> Result<(), Box<dyn std::error::Error>> {
+    /// let account = Account::new("aws", "eu-central-1", "123456789012")?;
+    /// let queue = SqsQueue::connect_in(config, &account, "shop-billing").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As of [`connect`](Self::connect).
+    pub async fn connect_in(
+        config: &SdkConfig,
+        account: &Account,
+        queue_name: &str,
+    ) -> Result<Self, ConnectError> {
+        Self::find(config, queue_name, Owner::Known(account)).await
     }
 
     /// As [`connect`](Self::connect), by the queue's ARN, as an event of Lambda names it. The queue may be
@@ -129,12 +164,12 @@ impl SqsQueue {
             queue: arn.to_owned(),
             problem: "it is named by no ARN such as arn:aws:sqs:REGION:ACCOUNT:NAME".to_owned(),
         })?;
-        Self::find(config, name, Some(account)).await
+        Self::find(config, name, Owner::Id(account)).await
     }
 
-    async fn find(config: &SdkConfig, queue_name: &str, account: Option<&str>) -> Result<Self, ConnectError> {
+    async fn find(config: &SdkConfig, queue_name: &str, owner: Owner<'_>) -> Result<Self, ConnectError> {
         let settle = settle_client(config, queue_name);
-        let url = queue_url(&settle, queue_name, account).await?;
+        let url = queue_url(&settle, queue_name, owner).await?;
         let names = [
             QueueAttributeName::VisibilityTimeout,
             QueueAttributeName::RedrivePolicy,
@@ -154,8 +189,12 @@ impl SqsQueue {
             let unreadable = || problem("its redrive policy can't be read");
             let policy: RedrivePolicy = serde_json::from_str(policy).map_err(|_| unreadable())?;
             max_receives = Some(policy.max_receives().ok_or_else(unreadable)?);
-            let (account, name) = policy.target().ok_or_else(unreadable)?;
-            dead_letters = Some(self::dead_letters(&settle, account, name).await?);
+            let (id, name) = policy.target().ok_or_else(unreadable)?;
+            let owner = match owner {
+                Owner::Known(account) if account.id() == id => owner,
+                _ => Owner::Id(id),
+            };
+            dead_letters = Some(self::dead_letters(&settle, owner, name).await?);
         }
         let inner = Inner {
             name: queue_name.into(),
@@ -176,8 +215,8 @@ impl SqsQueue {
     }
 }
 
-async fn dead_letters(client: &Client, account: &str, name: &str) -> Result<DeadLetters, ConnectError> {
-    let url = queue_url(client, name, Some(account)).await?;
+async fn dead_letters(client: &Client, owner: Owner<'_>, name: &str) -> Result<DeadLetters, ConnectError> {
+    let url = queue_url(client, name, owner).await?;
     let names = [QueueAttributeName::MaximumMessageSize];
     let attributes = queue_attributes(client, name, &url, &names).await?;
     let size = attributes.get(&QueueAttributeName::MaximumMessageSize);
@@ -188,7 +227,12 @@ async fn dead_letters(client: &Client, account: &str, name: &str) -> Result<Dead
     })
 }
 
-async fn queue_url(client: &Client, queue: &str, account: Option<&str>) -> Result<String, ConnectError> {
+async fn queue_url(client: &Client, queue: &str, owner: Owner<'_>) -> Result<String, ConnectError> {
+    let account = match owner {
+        Owner::Known(account) => return Ok(account.queue_url(queue)),
+        Owner::Id(id) => Some(id),
+        Owner::Caller => None,
+    };
     let call = client
         .get_queue_url()
         .queue_name(queue)

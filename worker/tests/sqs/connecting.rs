@@ -8,7 +8,7 @@ use aws_smithy_types::timeout::TimeoutConfig;
 use fanfare::fault::Life;
 use fanfare::memory::QueueSettings;
 use fanfare::port::Queue;
-use fanfare::{App, Delivery, Event, Failure, Handled, Router, RouterService, Topology};
+use fanfare::{Account, App, Delivery, Event, Failure, Handled, Router, RouterService, Topology};
 use fanfare_worker::{ConnectError, SqsQueue, Worker};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -68,6 +68,33 @@ async fn a_call_that_fails_is_told_with_its_queue_and_what_to_do() {
         "{error}"
     );
     assert_eq!(ground.count("GetQueueAttributes"), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_an_account_that_knows_where_its_queues_are_nobody_is_asked_for_that() {
+    let ground = Ground::new("shop-billing", 5);
+    let config = ground.config(&Life::default(), |_, _, _| Act::Pass);
+    let account = Account::new("aws", "us-east-1", "000000000000").unwrap();
+    let queue = SqsQueue::connect_in(&config, &account, "shop-billing")
+        .await
+        .unwrap();
+    assert_eq!(queue.max_receives(), Some(5));
+    let (topology, service) = billing();
+    let _connected = Worker::connect_in(&config, &account, &topology, service)
+        .await
+        .unwrap();
+    assert_eq!(
+        (ground.count("GetQueueUrl"), ground.count("GetQueueAttributes")),
+        (0, 4)
+    );
+
+    let elsewhere =
+        r#"{"queues": {"shop-billing": "https://sqs.us-east-1.amazonaws.com/000000000000/none"}}"#;
+    let elsewhere = account.clone().with_resources(elsewhere).unwrap();
+    let error = SqsQueue::connect_in(&config, &elsewhere, "shop-billing").await;
+    assert!(matches!(error, Err(ConnectError::NoQueue { .. })), "{error:?}");
+    let nowhere = account.with_resources(r#"{"urls": {}}"#).unwrap_err().to_string();
+    assert!(nowhere.contains("unknown field `urls`"), "{nowhere}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -17,7 +17,6 @@ use aws_sdk_dynamodb::Client;
 use aws_types::SdkConfig;
 use fanfare::port::Completed;
 use fanfare::{Account, App, Clock, Topology};
-use fanfare_infra::Caller;
 use fanfare_publisher::Publisher;
 use fanfare_store::{Relay, Store};
 
@@ -32,6 +31,14 @@ pub(crate) use quiet::{CERTAIN, LOOKS, watch};
 /// The environment variable with the visibility timeout of all queues but those of functions in seconds,
 /// where that of the application isn't wanted: set it for `shop provision` and for the workers.
 pub const VISIBILITY_TIMEOUT: &str = "SHOP_VISIBILITY_TIMEOUT";
+
+/// The environment variable with the account's 12 digits, where it isn't to be asked for: Lambda tells a function
+/// its region, and no account.
+pub const ACCOUNT: &str = "SHOP_ACCOUNT";
+
+/// The environment variable with where queues and topics are ([`Account::with_resources`]), besides `ACCOUNT`;
+/// what it doesn't name follows from the account.
+pub const RESOURCES: &str = "SHOP_RESOURCES";
 
 /// One try of a call, and all its tries together. The worker, the publisher and the store have times of
 /// their own.
@@ -57,16 +64,20 @@ const FINISH: Duration = Duration::from_secs(4);
 #[derive(Clone, Debug)]
 pub struct Aws {
     config: SdkConfig,
-    caller: Arc<Caller>,
+    account: Account,
 }
 
 impl Aws {
-    /// Finds out where the environment points to, by one call: who am I?
+    /// Finds out where the environment points to, by one call where it isn't told by [`ACCOUNT`]: who am I?
     ///
     /// # Errors
-    /// There is no region, or nobody answers.
+    /// There is no region, or nobody answers, or what the environment tells is wrong.
     pub async fn from_env() -> anyhow::Result<Self> {
-        Self::of(config().await).await
+        let config = config().await;
+        match told(&config)? {
+            Some(account) => Ok(Self { config, account }),
+            None => Self::of(config).await,
+        }
     }
 
     /// The account that this configuration leads to.
@@ -77,10 +88,8 @@ impl Aws {
         let caller = fanfare_infra::caller(&config)
             .await
             .context("can't find out which account this is")?;
-        Ok(Self {
-            config,
-            caller: Arc::new(caller),
-        })
+        let account = caller.account().clone();
+        Ok(Self { config, account })
     }
 
     /// What clients are made from.
@@ -90,7 +99,7 @@ impl Aws {
 
     /// The account.
     pub fn account(&self) -> &Account {
-        self.caller.account()
+        &self.account
     }
 
     /// DynamoDB.
@@ -143,6 +152,24 @@ pub(crate) async fn config() -> SdkConfig {
         .timeout_config(timeouts)
         .load()
         .await
+}
+
+/// The account that the environment tells, if it does.
+pub(crate) fn told(config: &SdkConfig) -> anyhow::Result<Option<Account>> {
+    let Ok(id) = std::env::var(ACCOUNT) else {
+        return Ok(None);
+    };
+    let region = config.region().map_or("", |region| region.as_ref());
+    let partition = match region {
+        region if region.starts_with("cn-") => "aws-cn",
+        region if region.starts_with("us-gov-") => "aws-us-gov",
+        _ => "aws",
+    };
+    let account = Account::new(partition, region, &id).with_context(|| format!("{ACCOUNT}={id}"))?;
+    Ok(Some(match std::env::var(RESOURCES) {
+        Ok(resources) => account.with_resources(&resources).context(RESOURCES)?,
+        Err(_) => account,
+    }))
 }
 
 /// What the services need with this configuration. Nobody is asked.

@@ -13,7 +13,8 @@ impl Aws {
     /// # Errors
     /// Something is there with other settings, or AWS refuses a call.
     pub async fn provide(&self, topology: &Topology) -> anyhow::Result<Report> {
-        let deployment = Deployment::new(&self.config, &self.caller, topology);
+        let caller = fanfare_infra::caller(&self.config).await?;
+        let deployment = Deployment::new(&self.config, &caller, topology);
         let deployment = tables::described()
             .into_iter()
             .fold(deployment, Deployment::table);

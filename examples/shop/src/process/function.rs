@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use aws_types::SdkConfig;
-use fanfare::{Account, Clock};
+use fanfare::Clock;
 use fanfare_lambda::{Function, Metrics};
 
-use crate::aws::{self, deployed_with};
+use crate::aws::{self, ACCOUNT, deployed_with};
 use crate::dev::SMTP;
 use crate::email::{Post, Provider};
 use crate::functions::{Functions, NAMES, RELAY};
@@ -20,10 +20,6 @@ use crate::{Deps, inventory};
 
 /// The environment variable with the name of the consumer that a function is, or `relay`.
 pub const CONSUMER: &str = "SHOP_CONSUMER";
-
-/// The environment variable with the account that the relay publishes in: Lambda tells a function its
-/// region, and no account.
-pub const ACCOUNT: &str = "SHOP_ACCOUNT";
 
 /// The environment variable with the CDs that inventory puts on its shelves, if they aren't there yet;
 /// 14,000 without.
@@ -55,7 +51,11 @@ pub async fn run() -> anyhow::Result<()> {
     let ended = match role {
         RELAY => {
             let topology = deployed_with(&deps, &Functions::default())?.topology()?;
-            let relay = aws::relay(&config, &account(&config)?, &deps, &topology);
+            let account = aws::told(&config)?;
+            let account = account.with_context(|| {
+                format!("{ACCOUNT} isn't set: the account that the relay publishes in, 12 digits")
+            })?;
+            let relay = aws::relay(&config, &account, &deps, &topology);
             fanfare_lambda::run_relay(relay.measure_every(MEASURE), Some(metrics)).await
         }
         consumer => fanfare_lambda::run(function(&config, &deps, consumer)?.metrics(metrics)).await,
@@ -101,17 +101,4 @@ fn stock() -> anyhow::Result<u32> {
     };
     let number = stock.parse();
     number.with_context(|| format!("{STOCK}={stock}: must be a number of CDs"))
-}
-
-fn account(config: &SdkConfig) -> anyhow::Result<Account> {
-    let region = config.region().map_or("", |region| region.as_ref());
-    let partition = match region {
-        region if region.starts_with("cn-") => "aws-cn",
-        region if region.starts_with("us-gov-") => "aws-us-gov",
-        _ => "aws",
-    };
-    let id = std::env::var(ACCOUNT).with_context(|| {
-        format!("{ACCOUNT} isn't set: the account that the relay publishes in, 12 digits")
-    })?;
-    Account::new(partition, region, &id).with_context(|| format!("{ACCOUNT}={id}"))
 }

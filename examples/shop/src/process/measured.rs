@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use fanfare_lambda::Metrics;
+use futures_util::FutureExt;
+use futures_util::future::LocalBoxFuture;
 
 /// The environment variable with the seconds between two times that a process writes its metrics to standard
 /// output, for CloudWatch to find them in its log; without it, it writes none. A function writes its own after
@@ -26,10 +28,17 @@ pub(super) fn pause() -> anyhow::Result<Option<Duration>> {
 ///
 /// # Errors
 /// [`METRICS`] is set to something else than a number of seconds; and those of `serving`.
-pub async fn measured(serving: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
-    match pause()? {
-        // Installed before anything is made that measures.
-        Some(pause) => Metrics::install(crate::NAME)?.during(pause, serving).await,
-        None => serving.await,
-    }
+pub fn measured<'a>(
+    serving: impl Future<Output = anyhow::Result<()>> + 'a,
+) -> LocalBoxFuture<'a, anyhow::Result<()>> {
+    // What serves is large.
+    let serving = serving.boxed_local();
+    let measured = async {
+        match pause()? {
+            // Installed before anything is made that measures.
+            Some(pause) => Metrics::install(crate::NAME)?.during(pause, serving).await,
+            None => serving.await,
+        }
+    };
+    measured.boxed_local()
 }

@@ -139,7 +139,8 @@ async fn connect(
     options: &WorkerOptions,
     counters: &Counters,
 ) -> anyhow::Result<Worker> {
-    let worker = Worker::connect(process.aws.config(), &process.topology, service).await;
+    let (config, account) = (process.aws.config(), process.aws.account());
+    let worker = Worker::connect_in(config, account, &process.topology, service).await;
     let worker = worker.map_err(|error| match error {
         ConnectError::NoQueue { .. } => anyhow::Error::new(error).context("run `shop provision` first"),
         error => error.into(),

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Those run one after the other, for they share the account; each begins by removing what is there.
-//! The tests of [`embedded`], [`measured`] and [`privilege`] need nothing, and run with all others.
+//! The tests of [`embedded`], [`measured`], [`privilege`] and [`told`] need nothing, and run with all others.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
@@ -19,4 +19,5 @@ mod privilege;
 mod producers;
 mod soak;
 mod stage;
+mod told;
 mod unprovisioned;
