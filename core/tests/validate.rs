@@ -398,6 +398,7 @@ fn an_objective_is_one_that_an_alarm_can_see() {
     };
     assert_eq!(with(60 * SECOND), [""; 0]);
     assert_eq!(with(4 * DAY - SECOND), [""; 0]);
+    assert_eq!(with(90 * SECOND + SECOND / 2).len(), 1, "whole seconds");
     for past in [59 * SECOND, 4 * DAY] {
         assert_eq!(
             with(past),

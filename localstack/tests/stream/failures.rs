@@ -113,6 +113,27 @@ async fn without_cutting_all_of_it_is_given_up() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_fails_behind_something_new_that_is_done_has_all_its_attempts() {
+    let world = world(3).await;
+    let mut once = true;
+    let function = Function::failing_at(move |shown| match name(shown).as_str() {
+        "a=1" => std::mem::take(&mut once),
+        shown => shown == "a=2",
+    });
+    let mapping = world.mapping().backoff(SOON).attempts(3);
+    world.run(mapping, &function, SECOND).await;
+    assert_eq!(
+        function.batches(),
+        [
+            vec!["a=0", "a=1", "a=2"],
+            vec!["a=1", "a=2"],
+            vec!["a=2"],
+            vec!["a=2"],
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_gets_too_old_is_given_up() {
     let world = world(1).await;
     let function = failing("a=0", u32::MAX);

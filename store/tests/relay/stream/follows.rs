@@ -66,7 +66,12 @@ async fn what_is_not_of_the_outbox_and_what_the_relay_wrote_down_costs_no_call()
     let relay = store.relay(world.topics.clone());
     assert_done(&stream(&relay, &first).await);
     world.assert_all_arrived().await;
-    // What was written down of it, and what goes: by hand and by expiry.
+    let written = world.shown().await.split_off(first.len());
+    assert!(written.len() >= 2, "{}", written.len());
+    let before = calls(&world);
+    assert_done(&stream(&relay, &written).await);
+    assert_eq!(calls(&world), before);
+    // And what goes: by hand and by expiry.
     sleep(Duration::from_secs(2_000 * 24 * 60 * 60)).await;
     assert!(world.dynamo.sweep_expired().unwrap() >= 3);
     for key in world.records().await.keys() {
@@ -168,6 +173,42 @@ async fn what_is_unparked_shows_in_the_stream() {
     world.assert_in_order();
     world.assert_all_arrived().await;
     assert_eq!(world.topics.arrived().len(), 4);
+}
+
+/// What failed has its turn when its record says, and what is parked waits for somebody.
+#[tokio::test(start_paused = true)]
+async fn what_was_written_down_of_a_failure_or_parked_costs_no_call() {
+    for (answer, number) in [(Answer::Fail, 1), (Answer::Refuse, 2)] {
+        let world = World::streamed().await;
+        let relay = world.store().relay(world.topics.clone());
+        world.topics.answer(move |_| answer);
+        match answer {
+            Answer::Fail => commit!(world.store(), Note(1)),
+            _ => commit!(world.store(), Note(1), posting("a", 1)),
+        };
+        let shown = world.shown().await;
+        stream(&relay, &shown).await;
+        let written = world.shown().await.split_off(shown.len());
+        assert!(written.len() >= number, "{}", written.len());
+        let before = calls(&world);
+        assert_done(&stream(&relay, &written).await);
+        assert_eq!(calls(&world), before, "{answer:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_item_that_only_looks_like_the_outbox_is_ignored() {
+    let world = World::streamed().await;
+    let relay = world.store().relay(world.topics.clone());
+    let text = |name: &str| AttributeValue::S(name.to_owned());
+    let records = ["commit", "head"].map(|sort| {
+        let keys = [("pk".to_owned(), text("order#7")), ("sk".to_owned(), text(sort))];
+        let image = [("shard".to_owned(), text("pending#0"))];
+        StreamRecord::new(fanfare_store::StreamChange::Insert, keys.into()).with_new_image(image.into())
+    });
+    let before = calls(&world);
+    assert_done(&stream(&relay, &records).await);
+    assert_eq!(calls(&world), before);
 }
 
 #[tokio::test(start_paused = true)]
