@@ -143,6 +143,19 @@ fn a_change_that_old_consumers_can_t_take_is_refused_for_the_newest_version_alon
 }
 
 #[test]
+fn stored_events_of_every_version_are_read_not_only_of_the_newest() {
+    let (_home, folder) = folder();
+    write(&placed::<Second>().event::<Placed>(), &folder).unwrap();
+    assert_eq!(
+        problems(write(&placed::<Second>().event::<WithCustomer>(), &folder)),
+        [
+            "`order.placed` version 1: in stored events `customer` may be missing, and must be there: make it version 2 \
+             and keep this one for `.older`, or undo it"
+        ]
+    );
+}
+
+#[test]
 fn a_version_that_may_still_lie_somewhere_is_kept() {
     let (_home, folder) = folder();
     write(&placed::<Placed>(), &folder).unwrap();

@@ -180,6 +180,11 @@ async fn what_lambda_would_refuse_is_refused() {
         let error = run(mapping).await;
         assert!(matches!(error, MappingError::Setting { .. }), "{error}");
     }
+    let wrong = world.mapping().shards(65);
+    assert!(matches!(run(wrong).await, MappingError::Setting { .. }));
+    let mapping = world.mapping().batch(10_000).window(SECOND * 300).shards(64);
+    let most = mapping.run(|_| async { Ok(Value::Null) }, std::future::ready(()));
+    most.await.unwrap();
     let error = run(StreamMapping::new(&world.dynamo, "others")).await;
     assert_eq!(
         error.to_string(),
