@@ -8,8 +8,8 @@ use std::process::Command;
 use fanfare_tests::simulation::{Report, Simulation};
 
 /// How many seeds the normal run takes; `FANFARE_SEEDS` sets another number:
-/// `FANFARE_SEEDS=10000 cargo test -p fanfare-tests --test simulation seeds`.
-const SEEDS: u64 = 500;
+/// `FANFARE_SEEDS=10000 cargo test -p fanfare-tests --test simulation seeds`. One takes some 2 s of a core in a debug build.
+const SEEDS: u64 = 200;
 
 fn number(variable: &str) -> Option<u64> {
     let text = std::env::var(variable).ok()?;
