@@ -28,17 +28,11 @@ pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
 /// The same of the relay: it waits some 5 s for a host that has committed something and died.
 const RELAY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How many environments a consumer has: Lambda begins with five, and adds up to 300 a minute while there is a backlog.
-/// An invocation is as slow as the slowest of its batch, so few of them make faults slow for all.
-const ENVIRONMENTS: usize = 40;
+/// How many environments a consumer has: as many as Lambda begins with.
+const ENVIRONMENTS: usize = 5;
 
-/// How many shards the stream has, and the relay environments. A batch of a shard is as slow as the slowest of its
-/// events, and what a killed host left takes 5 s: it is the number of shards that makes up for it, as on AWS.
-const SHARDS: usize = 16;
-
-/// The records of the stream in a batch: twice as many as on AWS, where the mapping's filter lets through only the
-/// outbox's.
-const RECORDS: usize = 200;
+/// How many shards the stream has, and the relay environments.
+const SHARDS: usize = 2;
 
 /// A function, from its mapping to its environments.
 pub(super) struct Deployed {
@@ -76,7 +70,6 @@ impl Deployed {
         let dynamo = self.world.ground.local()?.dynamo();
         let mapping = StreamMapping::new(dynamo, FANFARE)
             .shards(SHARDS)
-            .batch(RECORDS)
             .timeout(RELAY_TIMEOUT)
             .backoff(Backoff::new(Duration::from_millis(100), Duration::from_secs(2)));
         Ok(match self.world.setup.faults {
