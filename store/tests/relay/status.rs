@@ -162,6 +162,12 @@ async fn what_does_not_answer_is_not_measured_past_a_batch_s_deadline() {
     let start = Instant::now();
     relay.stream(&[], start + Duration::from_secs(2)).await;
     assert_eq!(start.elapsed(), Duration::from_secs(2));
+    relay.stream(&[], start + Duration::from_secs(4)).await;
+    assert_eq!(
+        start.elapsed(),
+        Duration::from_secs(2),
+        "not in the next batch again"
+    );
 }
 
 /// The value of each counter and gauge; counters begin anew.
