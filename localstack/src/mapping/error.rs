@@ -1,6 +1,6 @@
 //! Why a mapping doesn't run.
 
-use fanfare::memory::BrokerError;
+use fanfare::memory::{BrokerError, FilterPolicyError};
 
 use crate::DynamoError;
 
@@ -33,6 +33,15 @@ pub enum MappingError {
         value: String,
         /// What it can be.
         expected: &'static str,
+    },
+    /// The filter's pattern is none.
+    #[error("the mapping of `{source_name}` has a filter that is no pattern")]
+    Filter {
+        /// The name of the table.
+        source_name: String,
+        /// Why not.
+        #[source]
+        source: FilterPolicyError,
     },
     /// The queue can't be polled.
     #[error("the queue `{queue}` can't be polled")]

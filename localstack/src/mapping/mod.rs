@@ -4,6 +4,7 @@
 mod batch;
 mod error;
 mod queue;
+mod reader;
 mod record;
 mod reply;
 mod shard;

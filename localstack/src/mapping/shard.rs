@@ -1,44 +1,27 @@
-//! One shard of a stream, from reading it to the end of each of its batches.
+//! One shard of a stream, from what falls to it to the end of each of its batches.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::future::Future;
 use std::time::Duration;
 
-use dynoxide::actions::get_records::Record;
 use serde_json::{Value, json};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::stream::{StreamMapping, arn, order};
-use super::{EVENT_BYTES, MappingError, reply};
-use crate::digest::Digest;
-use crate::dynamo::{Position, Stream};
-use crate::messaging::REGION;
-
-/// Records of the whole stream that are read at a time.
-const READ: usize = 500;
+use super::reader::Shown;
+use super::stream::StreamMapping;
+use super::{EVENT_BYTES, reply};
 
 /// A shard: the items whose digest falls to it.
 pub(super) struct Shard<'a> {
     mapping: &'a StreamMapping,
-    stream: &'a Stream,
+    table: &'a str,
     number: usize,
-    position: Option<Position>,
+    shown: mpsc::Receiver<Shown>,
     waiting: VecDeque<Shown>,
     stopped: watch::Receiver<bool>,
-    pages: u64,
     /// Failures since something was last done.
     failures: u32,
-}
-
-/// A record as the function sees it.
-#[derive(Clone, Debug)]
-struct Shown {
-    sequence: String,
-    json: Value,
-    bytes: usize,
-    /// When it was written, in epoch seconds.
-    created: f64,
 }
 
 /// Records that are tried together, and how often they were.
@@ -48,103 +31,72 @@ struct Batch {
 }
 
 impl<'a> Shard<'a> {
+    /// A shard of a table's stream, to which the reader sends what falls to it.
     pub(super) fn new(
         mapping: &'a StreamMapping,
-        stream: &'a Stream,
+        table: &'a str,
         number: usize,
-        position: Option<Position>,
+        shown: mpsc::Receiver<Shown>,
         stopped: watch::Receiver<bool>,
     ) -> Self {
         Self {
             mapping,
-            stream,
+            table,
             number,
-            position,
+            shown,
             waiting: VecDeque::new(),
             stopped,
-            pages: 0,
             failures: 0,
         }
     }
 
-    /// Reads and invokes until it is stopped.
-    pub(super) async fn run<I, F>(mut self, invoke: &I) -> Result<(), MappingError>
+    /// Invokes until it is stopped.
+    pub(super) async fn run<I, F>(mut self, invoke: &I)
     where
         I: Fn(Value) -> F,
         F: Future<Output = Result<Value, String>>,
     {
-        while self.gather().await? {
+        while self.gather().await {
             let records = self.take();
             self.deliver(records, invoke).await;
         }
-        Ok(())
     }
 
-    /// Reads until a batch is full or its window over. Says whether to go on.
-    async fn gather(&mut self) -> Result<bool, MappingError> {
+    /// Waits until a batch is full or its window over. Says whether to go on.
+    async fn gather(&mut self) -> bool {
         let settings = self.mapping.settings;
         let mut begun = None;
         loop {
             if self.is_stopped() {
-                return Ok(false);
+                return false;
             }
-            let read_all = match self.waiting.len() < settings.batch {
-                true => self.read()?,
-                false => false,
-            };
+            while self.waiting.len() < settings.batch
+                && let Ok(shown) = self.shown.try_recv()
+            {
+                self.waiting.push_back(shown);
+            }
             if self.waiting.len() >= settings.batch {
-                return Ok(true);
+                return true;
             }
-            if !read_all {
-                // Other tasks' turn: a read takes no time on tokio's clock.
-                tokio::task::yield_now().await;
+            if !self.waiting.is_empty() {
+                let begun = *begun.get_or_insert_with(Instant::now);
+                let left = settings.window.saturating_sub(begun.elapsed());
+                if left.is_zero() {
+                    return true;
+                }
+                self.pause(left.min(settings.poll)).await;
                 continue;
             }
-            let begun = match self.waiting.is_empty() {
-                true => None,
-                false => Some(*begun.get_or_insert_with(Instant::now)),
-            };
-            let left = begun.map(|begun| settings.window.saturating_sub(begun.elapsed()));
-            if left.is_some_and(|left| left.is_zero()) {
-                return Ok(true);
-            }
-            self.pause(left.map_or(settings.poll, |left| left.min(settings.poll)))
-                .await;
-        }
-    }
-
-    /// Reads a page, and says whether it was the last for now.
-    fn read(&mut self) -> Result<bool, MappingError> {
-        let mapping = self.mapping;
-        let page = mapping
-            .dynamo
-            .stream_records(self.stream, self.position.take(), READ)
-            .map_err(|error| mapping.failed(error))?;
-        self.position = page.position;
-        if page.forgotten {
-            tracing::error!(
-                table = self.stream.table,
-                "the stream was not read fast enough: records may have been forgotten unread"
-            );
-        }
-        let read_all = page.records.len() < READ;
-        let (mut items, mut records) = (Vec::new(), Vec::new());
-        for record in page.records {
-            let item = item(&record);
-            if item % mapping.settings.shards as u128 == self.number as u128 {
-                items.push(item);
-                records.push(record);
+            tokio::select! {
+                biased;
+                _ = self.stopped.wait_for(|stopped| *stopped) => {}
+                shown = self.shown.recv() => match shown {
+                    Some(shown) => self.waiting.push_back(shown),
+                    // The reader has failed, and says why.
+                    None => return false,
+                },
             }
         }
-        if let Some(seed) = mapping.settings.seed {
-            let random = fastrand::Rng::with_seed(seed_of(seed, self.number, self.pages));
-            records = shuffle(records, order(&items, random));
-        }
-        self.pages += 1;
-        let arn = arn(self.stream);
-        self.waiting
-            .extend(records.into_iter().map(|record| Shown::new(record, &arn)));
-        Ok(read_all)
     }
 
     /// The next batch, of up to 6 MB.
@@ -188,7 +140,7 @@ impl<'a> Shard<'a> {
                 Ok(Some(done)) => done,
                 Err(reason) => {
                     let records = batch.records.len();
-                    let (table, shard) = (&self.stream.table, self.number);
+                    let (table, shard) = (self.table, self.number);
                     tracing::warn!(table, shard, records, reason, "a whole batch failed");
                     0
                 }
@@ -247,7 +199,7 @@ impl<'a> Shard<'a> {
         if records.is_empty() {
             return;
         }
-        let (table, shard, count) = (&self.stream.table, self.number, records.len());
+        let (table, shard, count) = (self.table, self.number, records.len());
         tracing::error!(table, shard, count, "records of the stream were given up");
         if let Some(discarded) = &self.mapping.discarded {
             let records: Vec<_> = records.into_iter().map(|record| record.json).collect();
@@ -268,50 +220,4 @@ impl<'a> Shard<'a> {
             () = sleep(pause) => {}
         }
     }
-}
-
-impl Shown {
-    fn new(record: Record, arn: &str) -> Self {
-        let sequence = record.dynamodb.sequence_number.clone();
-        let created = record.dynamodb.approximate_creation_date_time;
-        let mut json = json!(record);
-        json["awsRegion"] = REGION.into();
-        json["eventSourceARN"] = arn.into();
-        // Whole seconds, without a fraction.
-        json["dynamodb"]["ApproximateCreationDateTime"] = (created as u64).into();
-        Self {
-            bytes: json.to_string().len(),
-            sequence,
-            json,
-            created,
-        }
-    }
-}
-
-/// The item that a record is of.
-fn item(record: &Record) -> u128 {
-    let keys = json!(record.dynamodb.keys).to_string();
-    serde_json::from_str::<Digest>(&keys).map_or(0, u128::from)
-}
-
-fn seed_of(seed: u64, shard: usize, page: u64) -> u64 {
-    u128::from(Digest::of((seed, shard, page))) as u64
-}
-
-/// The records in this order, with sequence numbers that grow as before.
-fn shuffle(records: Vec<Record>, order: Vec<usize>) -> Vec<Record> {
-    let numbers: Vec<_> = records
-        .iter()
-        .map(|record| record.dynamodb.sequence_number.clone())
-        .collect();
-    let mut records: Vec<_> = records.into_iter().map(Some).collect();
-    order
-        .into_iter()
-        .filter_map(|record| records[record].take())
-        .zip(numbers)
-        .map(|(mut record, number)| {
-            record.dynamodb.sequence_number = number;
-            record
-        })
-        .collect()
 }

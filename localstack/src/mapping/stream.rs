@@ -1,6 +1,5 @@
 //! Between the stream of a table and a function.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::pin;
@@ -8,14 +7,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fanfare::Backoff;
-use futures_util::future::try_join_all;
-use serde_json::Value;
-use tokio::sync::watch;
+use fanfare::memory::{FilterPolicy, Scope};
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, watch};
 
 use super::MappingError;
+use super::reader::{Reader, WAITING};
 use super::shard::Shard;
 use crate::Dynamo;
-use crate::dynamo::{DynamoError, Shared, Stream};
+use crate::dynamo::{DynamoError, Shared};
 
 /// The most records of a batch.
 const BATCH: usize = 10_000;
@@ -37,13 +38,15 @@ const SHARDS: usize = 64;
 /// [`attempts`](Self::attempts), or when its records are too old. What is given up is
 /// [told](Self::on_discard) and logged.
 ///
+/// Up to 100,000 records of a shard wait in memory while it is behind; all of them wait for one with more.
+///
 /// Where it has read to is kept in memory only. The next one on the same table begins with the oldest record
 /// that is kept, so that all is seen again, or with the newest ([`from_latest`](Self::from_latest)). The
 /// stream keeps a day, and 100,000 records of all tables together; that some may have been forgotten
 /// unread is logged as an error.
 ///
-/// **Not Lambda**: shards are neither split nor closed, there are no filters, and no two batches of a shard
-/// are under way at a time (`ParallelizationFactor`).
+/// **Not Lambda**: shards are neither split nor closed, there is one pattern to filter by at most, and no two
+/// batches of a shard are under way at a time (`ParallelizationFactor`).
 ///
 /// ```
 /// use std::time::Duration;
@@ -82,6 +85,7 @@ pub struct StreamMapping {
     pub(super) table: Arc<str>,
     pub(super) settings: Settings,
     pub(super) discarded: Option<Discarded>,
+    filter: Value,
 }
 
 /// Gets the records that are given up.
@@ -123,6 +127,7 @@ impl StreamMapping {
                 backoff: Backoff::new(Duration::from_millis(200), Duration::from_secs(30)),
             },
             discarded: None,
+            filter: json!({}),
         }
     }
 
@@ -194,6 +199,24 @@ impl StreamMapping {
         }
     }
 
+    /// The pattern of what the function is shown (`FilterCriteria`): everything by default. The operators are
+    /// those that SNS's filter policies have, too.
+    ///
+    /// ```
+    /// use fanfare_local::{Local, mapping::StreamMapping};
+    /// use serde_json::json;
+    ///
+    /// let inserts = json!({ "eventName": ["INSERT"] });
+    /// let mapping = StreamMapping::new(Local::new()?.dynamo(), "orders").filter(inserts);
+    /// # Ok::<(), fanfare_local::DynamoError>(())
+    /// ```
+    pub fn filter(self, pattern: Value) -> Self {
+        Self {
+            filter: pattern,
+            ..self
+        }
+    }
+
     /// Invokes until `shutdown` resolves. Then it begins no more invocations and waits for those under
     /// way; what isn't done then is left in the stream.
     ///
@@ -209,6 +232,7 @@ impl StreamMapping {
         F: Future<Output = Result<Value, String>>,
     {
         self.check()?;
+        let filter = self.parse_filter()?;
         let stream = self
             .dynamo
             .stream(&self.table)
@@ -224,18 +248,31 @@ impl StreamMapping {
             false => None,
         };
         let (stop, stopped) = watch::channel(false);
-        let shards = (0..self.settings.shards).map(|number| {
-            let shard = Shard::new(&self, &stream, number, position.clone(), stopped.clone());
-            Box::pin(shard.run(&invoke))
-        });
-        let mut shards = pin!(try_join_all(shards.collect::<Vec<_>>()));
+        let (senders, running): (Vec<_>, Vec<_>) = (0..self.settings.shards)
+            .map(|number| {
+                let (sender, shown) = mpsc::channel(WAITING);
+                let shard = Shard::new(&self, &stream.table, number, shown, stopped.clone());
+                (sender, Box::pin(shard.run(&invoke)))
+            })
+            .unzip();
+        let mut shards = pin!(join_all(running));
+        let reader = Reader {
+            mapping: &self,
+            filter: &filter,
+            stream: &stream,
+            position,
+            shards: senders,
+            pages: 0,
+        };
         tokio::select! {
             biased;
             () = shutdown => {}
-            ended = &mut shards => return ended.map(|_| ()),
+            failed = reader.run() => return failed.map(|never| match never {}),
+            _ = &mut shards => return Ok(()),
         }
         stop.send_replace(true);
-        shards.await.map(|_| ())
+        shards.await;
+        Ok(())
     }
 
     /// Holds the settings against Lambda's rules.
@@ -279,6 +316,13 @@ impl StreamMapping {
         }
     }
 
+    fn parse_filter(&self) -> Result<FilterPolicy, MappingError> {
+        FilterPolicy::parse(&self.filter, Scope::MessageBody).map_err(|source| MappingError::Filter {
+            source_name: self.table.to_string(),
+            source,
+        })
+    }
+
     pub(super) fn failed(&self, source: DynamoError) -> MappingError {
         MappingError::Stream {
             table: self.table.to_string(),
@@ -299,26 +343,4 @@ impl fmt::Debug for StreamMapping {
             .field("settings", &self.settings)
             .finish_non_exhaustive()
     }
-}
-
-/// An order in which each item's records keep theirs: which record comes where.
-pub(super) fn order(items: &[u128], mut random: fastrand::Rng) -> Vec<usize> {
-    let mut places: Vec<usize> = (0..items.len()).collect();
-    random.shuffle(&mut places);
-    // What lies where an item's records have come to lie, is its records in their order.
-    let mut of_item: BTreeMap<u128, Vec<usize>> = BTreeMap::new();
-    for (record, item) in items.iter().enumerate().rev() {
-        of_item.entry(*item).or_default().push(record);
-    }
-    places
-        .into_iter()
-        .filter_map(|record| of_item.get_mut(&items[record])?.pop())
-        .collect()
-}
-
-/// The ARN of a table's stream.
-pub(super) fn arn(stream: &Stream) -> String {
-    use crate::messaging::{ACCOUNT, REGION};
-    let Stream { table, label } = stream;
-    format!("arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{table}/stream/{label}")
 }

@@ -110,6 +110,27 @@ async fn a_batch_has_at_most_so_many_records_and_a_window_gathers_them() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_the_filter_leaves_out_is_not_shown_and_fills_no_batch() {
+    let world = World::new().await;
+    for number in 0..20 {
+        world.put(if number % 2 == 0 { "a" } else { "b" }, number).await;
+    }
+    let filter = json!({
+        "eventName": ["INSERT", "MODIFY"],
+        "dynamodb": { "Keys": { "id": { "S": ["a"] } }, "NewImage": { "number": { "N": [{ "exists": true }] } } },
+    });
+    let function = Function::new();
+    let mapping = world.mapping().batch(4).filter(filter);
+    world.run(mapping, &function, SECOND).await;
+    let batches = function
+        .batches()
+        .iter()
+        .map(|batch| batch.join(" "))
+        .collect::<Vec<_>>();
+    assert_eq!(batches, ["a=0 a=2 a=4 a=6", "a=8 a=10 a=12 a=14", "a=16 a=18"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_event_has_at_most_six_megabytes() {
     let world = World::new().await;
     for number in 0..40 {
@@ -185,6 +206,8 @@ async fn what_lambda_would_refuse_is_refused() {
     let mapping = world.mapping().batch(10_000).window(SECOND * 300).shards(64);
     let most = mapping.run(|_| async { Ok(Value::Null) }, std::future::ready(()));
     most.await.unwrap();
+    let error = run(world.mapping().filter(json!({ "eventName": "INSERT" }))).await;
+    assert!(matches!(error, MappingError::Filter { .. }), "{error}");
     let error = run(StreamMapping::new(&world.dynamo, "others")).await;
     assert_eq!(
         error.to_string(),

@@ -122,12 +122,28 @@ impl FilterPolicy {
 
     /// Whether a message with this body is taken; not, when it is no JSON object.
     pub fn matches_body(&self, body: &str) -> bool {
-        let Ok(body @ Value::Object(_)) = serde_json::from_str(body) else {
+        serde_json::from_str(body).map_or(self.group.is_empty(), |body| self.matches_json(&body))
+    }
+
+    /// Whether a message with this body is taken, as [`matches_body`](Self::matches_body) says; other
+    /// JSON as well, such as an event that a Lambda mapping's filter with the same operators looks at.
+    ///
+    /// ```
+    /// use fanfare::memory::{FilterPolicy, Scope};
+    /// use serde_json::json;
+    ///
+    /// let inserts = FilterPolicy::parse(&json!({"eventName": ["INSERT"]}), Scope::MessageBody)?;
+    /// assert!(inserts.matches_json(&json!({"eventName": "INSERT", "eventVersion": "1.1"})));
+    /// assert!(!inserts.matches_json(&json!({"eventName": "REMOVE"})));
+    /// # Ok::<(), fanfare::memory::FilterPolicyError>(())
+    /// ```
+    pub fn matches_json(&self, body: &Value) -> bool {
+        if !body.is_object() {
             return self.group.is_empty();
-        };
+        }
         self.group.matches(&|path, conditions| {
             let mut tokens = Vec::new();
-            collect(&body, path, &mut tokens);
+            collect(body, path, &mut tokens);
             if tokens.is_empty() {
                 return conditions.contains(&Condition::Exists(false));
             }
