@@ -4,6 +4,7 @@ use fanfare::topology::{
     Consumer, Encryption, FunctionSettings, Hosting, Pollers, queue_policy, topic_policy,
 };
 use fanfare::{Account, Topology, dead_letter_name, function_name, queue_name, topic_name, undelivered_name};
+use fanfare_store::STREAM_FILTER;
 use serde_json::json;
 
 use crate::compare::Attributes;
@@ -17,12 +18,6 @@ pub(crate) const FIFO_TOPIC: &str = "FifoTopic";
 
 /// What a relay's function is called.
 pub(crate) const RELAY: &str = "relay";
-/// What of the store's table concerns a relay: outbox records with something pending or parked. What is
-/// unparked is published too: of a commit with another parked event it stays among the parked.
-pub(crate) const RELAYED: &str = concat!(
-    r#"{"dynamodb":{"Keys":{"sk":{"S":["commit","head"]}},"NewImage":{"shard":{"S":[{"exists":true}]}}},"#,
-    r#""eventName":["INSERT","MODIFY"]}"#
-);
 /// How old a record of the stream may get while it fails, in seconds, and how often it is tried: what is
 /// given up then is still in the outbox, for a sweep.
 pub(crate) const OLDEST: u32 = 60 * 60;
@@ -211,7 +206,7 @@ fn relay(topology: &Topology) -> Option<Function> {
     let mut mapping = mapping(settings);
     mapping.extend([
         ("BisectBatchOnFunctionError", "true".to_owned()),
-        ("FilterCriteria", RELAYED.to_owned()),
+        ("FilterCriteria", STREAM_FILTER.to_owned()),
         ("MaximumRecordAgeInSeconds", OLDEST.to_string()),
         ("MaximumRetryAttempts", RETRIES.to_string()),
         ("OnFailure", format!("queue {}", relay_failed(&topology.app))),

@@ -107,7 +107,9 @@ pub(crate) use mutation::Mutation;
 pub use once::Once;
 pub use outbox::{Committed, IdempotencyKey, Outbox, Transaction};
 pub use record::RecordError;
-pub use relay::{Parked, ParkedEvent, Relay, RelayError, Status, StreamChange, StreamError, StreamRecord};
+pub use relay::{
+    Parked, ParkedEvent, Relay, RelayError, STREAM_FILTER, Status, StreamChange, StreamError, StreamRecord,
+};
 pub use store::Store;
 pub use table::{create_table, create_table_input, table};
 pub use transact::TransactPolicy;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use fanfare::topology::{FunctionSettings, Hosting, queue_policy};
+use fanfare_store::STREAM_FILTER;
 use serde_json::{Value, json};
 
 use super::document::Resource;
@@ -12,7 +13,7 @@ use super::roles::Statements;
 use super::services::Process;
 use super::{Build, TemplateError, functions, ids, services};
 pub(super) use crate::wanted::RELAY;
-use crate::wanted::{OLDEST, RELAYED, RETRIES, relay_failed};
+use crate::wanted::{OLDEST, RETRIES, relay_failed};
 
 /// The beginning of the names of its resources.
 pub(super) const ID: &str = "Relay";
@@ -92,7 +93,7 @@ fn function(build: &mut Build<'_>, store: &str, settings: &FunctionSettings) -> 
 
 /// Only what has something to publish invokes the function.
 fn outbox() -> Value {
-    json!({"Filters": [{"Pattern": RELAYED}]})
+    json!({"Filters": [{"Pattern": STREAM_FILTER}]})
 }
 
 /// Where Lambda tells of records that it has given up.

@@ -35,7 +35,7 @@ pub use self::error::RelayError;
 pub use self::park::{Parked, ParkedEvent};
 use self::run::Context;
 pub use self::status::Status;
-pub use self::stream::{StreamChange, StreamError, StreamRecord};
+pub use self::stream::{STREAM_FILTER, StreamChange, StreamError, StreamRecord};
 use self::table::Table;
 
 /// Records that wait for the relay in memory. What is committed beyond that, the sweep finds.
@@ -97,6 +97,7 @@ pub struct Relay {
 #[derive(Clone, Copy, Debug)]
 struct Settings {
     sweep_every: Duration,
+    sweep_after: Duration,
     backoff: Backoff,
     publish_within: Duration,
     finish_within: Duration,
@@ -108,6 +109,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             sweep_every: Duration::from_secs(1),
+            sweep_after: Duration::ZERO,
             backoff: Backoff::new(Duration::from_secs(1), Duration::from_secs(60)),
             publish_within: Duration::from_secs(20),
             finish_within: Duration::from_secs(10),
@@ -164,6 +166,15 @@ impl Relay {
     #[must_use]
     pub fn sweep_every(self, pause: Duration) -> Self {
         self.set(|settings| settings.sweep_every = pause)
+    }
+
+    /// For how long the sweep leaves alone what is due: not at all by default. Where a relay stands behind the
+    /// table's stream ([`stream`](Self::stream)), some seconds leave to that one what it is about to publish, which
+    /// would go out twice else; the sweep then publishes what the stream doesn't bring. Each further try of what
+    /// failed waits so much longer, too.
+    #[must_use]
+    pub fn sweep_after(self, lead: Duration) -> Self {
+        self.set(|settings| settings.sweep_after = lead)
     }
 
     /// How long an event waits after each failure; by default a random time of up to 1 s, doubling to

@@ -89,10 +89,10 @@ async fn read_shard(
     shard: &str,
     found: &mpsc::Sender<Vec<(Claim, Found)>>,
 ) -> Result<(), RelayError> {
-    let now = context.now();
+    let until = due_until(context);
     let mut from = None;
     loop {
-        let page = context.table().due(shard, now, from).await?;
+        let page = context.table().due(shard, until, from).await?;
         for keys in page.items.chunks(BATCH_GET) {
             let records = read_due(context, keys).await?;
             // Nobody takes them any more when the relay was stopped.
@@ -105,6 +105,11 @@ async fn read_shard(
             None => return Ok(()),
         }
     }
+}
+
+/// What is due by then is the sweep's.
+fn due_until(context: &Context<'_>) -> Millis {
+    context.now().minus(context.settings.sweep_after)
 }
 
 /// Reads the records themselves, which the index may lag behind, and gives those that are due.
@@ -121,7 +126,7 @@ async fn read_due(context: &Context<'_>, keys: &[Item]) -> Result<Vec<(Claim, Fo
     for item in context.table().get_all(&keys).await? {
         let claim = claims.remove(&Key::of(&item)?);
         match (claim, read(&item)) {
-            (Some(claim), Ok(Some(found))) if found.is_due(context.now()) => due.push((claim, found)),
+            (Some(claim), Ok(Some(found))) if found.is_due(due_until(context)) => due.push((claim, found)),
             (_, Ok(_)) => {}
             (_, Err(error)) => park_unreadable(context, &item, &error).await?,
         }
@@ -138,8 +143,8 @@ fn read(item: &Item) -> Result<Option<Found>, RecordError> {
 }
 
 impl Found {
-    fn is_due(&self, now: Millis) -> bool {
-        self.index().is_some_and(|index| index.due <= now)
+    fn is_due(&self, until: Millis) -> bool {
+        self.index().is_some_and(|index| index.due <= until)
     }
 
     fn index(&self) -> Option<&Indexed> {

@@ -23,7 +23,7 @@ use crate::record::{Item, Key, Millis, RecordError};
 use self::record::Told;
 
 pub use self::error::StreamError;
-pub use self::record::{StreamChange, StreamRecord};
+pub use self::record::{STREAM_FILTER, StreamChange, StreamRecord};
 
 /// Outbox records and keys under way at a time.
 const UNDER_WAY: usize = 256;

@@ -8,6 +8,20 @@ use crate::record::head;
 use crate::record::outbox::{self, EventState, OutboxRecord};
 use crate::record::{Item, Key, SHARD, shard};
 
+/// What of the store's table's stream concerns a relay, as a pattern for the filter of the event-source
+/// mapping: outbox records with something pending or parked. What is unparked is published too: of a commit
+/// with another parked event it stays among the parked.
+///
+/// ```
+/// let pattern: serde_json::Value = serde_json::from_str(fanfare_store::STREAM_FILTER)?;
+/// assert_eq!(pattern["dynamodb"]["Keys"]["sk"]["S"][0], "commit");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+pub const STREAM_FILTER: &str = concat!(
+    r#"{"dynamodb":{"Keys":{"sk":{"S":["commit","head"]}},"NewImage":{"shard":{"S":[{"exists":true}]}}},"#,
+    r#""eventName":["INSERT","MODIFY"]}"#
+);
+
 /// A record of the stream of the store's table, for [`Relay::stream`](crate::Relay::stream).
 ///
 /// ```

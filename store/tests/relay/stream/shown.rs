@@ -7,7 +7,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use fanfare::table::Stream;
 use fanfare_local::mapping::StreamMapping;
-use fanfare_store::{Relay, StreamChange, StreamError, StreamRecord, create_table, table};
+use fanfare_store::{Relay, STREAM_FILTER, StreamChange, StreamError, StreamRecord, create_table, table};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
@@ -27,17 +27,19 @@ impl World {
     }
 
     pub(crate) fn mapping(&self) -> StreamMapping {
-        StreamMapping::new(&self.dynamo, TABLE).poll_every(Duration::from_millis(200))
+        StreamMapping::new(&self.dynamo, TABLE)
+            .poll_every(Duration::from_millis(200))
+            .filter(serde_json::from_str(STREAM_FILTER).unwrap())
     }
 
-    /// All that the stream has.
+    /// All that the stream has, also what the filter leaves out.
     pub(crate) async fn shown(&self) -> Vec<StreamRecord> {
         let shown = Mutex::new(Vec::new());
         let keep = |event: Value| {
             shown.lock().unwrap().extend(records(&event));
             async { Ok(Value::Null) }
         };
-        let mapping = self.mapping().shards(1).batch(1_000);
+        let mapping = self.mapping().shards(1).batch(1_000).filter(json!({}));
         mapping.run(keep, sleep(Duration::from_millis(1))).await.unwrap();
         shown.into_inner().unwrap()
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use fanfare::fault::{Fault, FaultPlan, Faulty, Life};
+use fanfare_store::Relay;
 use tokio::time::{Instant, sleep};
 
 use super::shown::{assert_done, stream};
@@ -120,13 +121,12 @@ async fn a_key_that_is_written_to_all_the_time_by_a_process_that_relays_it_holds
     });
 }
 
-#[tokio::test(start_paused = true)]
-async fn beside_a_sweep_doubles_are_rare() {
-    // From seed to seed they are between 17 and 86.
+/// How many copies come of how many events, beside this sweep of another process.
+async fn doubles_beside(set_up: impl Fn(Relay) -> Relay) -> (usize, usize) {
     fastrand::seed(1);
     let world = World::streamed().await;
     let store = world.store();
-    let sweep = world.store().relay(world.topics.clone());
+    let sweep = set_up(world.store().relay(world.topics.clone()));
     world.topics.answer(|_| Answer::Late(Duration::from_millis(20)));
     let behind = world.store().relay(world.topics.clone());
     let events = 400;
@@ -140,10 +140,35 @@ async fn beside_a_sweep_doubles_are_rare() {
         };
         world.behind(world.mapping(), &behind, produce).await;
     });
-    let doubles = doubles(&world);
-    println!("{doubles} doubles of {events}");
-    assert!(doubles * 5 < events as usize, "{doubles} of {events}");
     world.assert_in_order();
+    world.assert_all_arrived().await;
+    (doubles(&world), events as usize)
+}
+
+#[tokio::test(start_paused = true)]
+async fn beside_a_sweep_doubles_are_rare() {
+    // From seed to seed they are between 17 and 86.
+    let (doubles, events) = doubles_beside(|sweep| sweep).await;
+    println!("{doubles} doubles of {events}");
+    assert!(doubles * 5 < events, "{doubles} of {events}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn beside_a_sweep_that_leaves_it_to_the_stream_nothing_comes_twice() {
+    let (doubles, events) = doubles_beside(|sweep| sweep.sweep_after(Duration::from_secs(5))).await;
+    assert_eq!(doubles, 0, "of {events}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_stream_does_not_bring_a_sweep_that_leaves_it_to_the_stream_does() {
+    let world = World::streamed().await;
+    commit!(world.store(), Note(1), posting("a", 1));
+    let lead = Duration::from_secs(5);
+    let sweep = world.store().relay(world.topics.clone()).sweep_after(lead);
+    let start = Instant::now();
+    sweep.drain().await.unwrap();
+    let took = start.elapsed();
+    assert!(lead <= took && took < lead + Duration::from_secs(3), "{took:?}");
     world.assert_all_arrived().await;
 }
 
