@@ -6,8 +6,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use fanfare::App;
 use fanfare::topology::{FunctionSettings, Hosting, ServiceSettings};
+use fanfare::{App, Topology};
+use fanfare_store::Relay;
 
 use crate::{CONSUMERS, bookkeeping};
 
@@ -15,7 +16,10 @@ use crate::{CONSUMERS, bookkeeping};
 pub const RELAY: &str = "relay";
 
 /// How many changes of the store's table the relay gets at once.
-const RELAYED: usize = 100;
+const RELAYED: usize = 500;
+
+/// How long sweeps leave to the relay's function what it is about to publish.
+const LEAD: Duration = Duration::from_secs(30);
 
 /// The environment variable that names what is deployed as functions, with commas between: set it for
 /// `shop provision` and for the workers, whose queues it sets up.
@@ -101,6 +105,14 @@ impl Functions {
             };
             router.function(settings)
         })
+    }
+}
+
+/// The relay of a process where this is deployed: behind the relay's function, if it is one, when it sweeps.
+pub(crate) fn behind(relay: Relay, topology: &Topology) -> Relay {
+    match topology.relay {
+        Some(Hosting::Function(_)) => relay.sweep_after(LEAD),
+        _ => relay,
     }
 }
 

@@ -21,7 +21,7 @@ use fanfare_publisher::Publisher;
 use fanfare_store::{Relay, Store};
 
 use crate::email::Provider;
-use crate::functions::Functions;
+use crate::functions::{Functions, behind};
 use crate::tables::FANFARE;
 use crate::{Deps, app};
 
@@ -187,7 +187,8 @@ pub(crate) fn deps(config: &SdkConfig, mail: &Arc<dyn Provider>) -> Deps {
 /// A relay that publishes in this account. Nobody is asked.
 pub(crate) fn relay(config: &SdkConfig, account: &Account, deps: &Deps, topology: &Topology) -> Relay {
     let publisher = Publisher::new(config, account, topology);
-    deps.store.relay(publisher.deadline(Duration::from_secs(2)))
+    let relay = deps.store.relay(publisher.deadline(Duration::from_secs(2)));
+    behind(relay, topology)
 }
 
 /// The application as it is deployed: with the functions that [`FUNCTIONS`](crate::functions::FUNCTIONS)

@@ -10,7 +10,7 @@ use fanfare::topology::Hosting;
 use fanfare::{Backoff, Clock, queue_name};
 use fanfare_lambda::{Function, outbox_stream, sqs_batch};
 use fanfare_local::mapping::{QueueMapping, StreamMapping};
-use fanfare_store::Relay;
+use fanfare_store::{Relay, STREAM_FILTER};
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -28,11 +28,11 @@ pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
 /// The same of the relay: it waits some 5 s for a host that has committed something and died.
 const RELAY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How many environments a consumer has: as many as Lambda begins with.
-const ENVIRONMENTS: usize = 5;
+/// How many environments a consumer has: Lambda begins with five, and adds hundreds a minute under load.
+const ENVIRONMENTS: usize = 20;
 
 /// How many shards the stream has, and the relay environments.
-const SHARDS: usize = 2;
+const SHARDS: usize = 8;
 
 /// A function, from its mapping to its environments.
 pub(super) struct Deployed {
@@ -68,8 +68,13 @@ impl Deployed {
     /// any order, as DynamoDB may.
     fn stream_mapping(&self) -> anyhow::Result<StreamMapping> {
         let dynamo = self.world.ground.local()?.dynamo();
+        let Some(Hosting::Function(settings)) = &self.world.topology.relay else {
+            anyhow::bail!("the relay isn't set up as a function");
+        };
         let mapping = StreamMapping::new(dynamo, FANFARE)
             .shards(SHARDS)
+            .batch(settings.batch)
+            .filter(serde_json::from_str(STREAM_FILTER)?)
             .timeout(RELAY_TIMEOUT)
             .backoff(Backoff::new(Duration::from_millis(100), Duration::from_secs(2)));
         Ok(match self.world.setup.faults {

@@ -19,7 +19,7 @@ use super::functions::TIMEOUT;
 use super::world::Setup;
 use crate::aws::{self, Aws};
 use crate::email::{Post, Provider};
-use crate::functions::RELAY;
+use crate::functions::{RELAY, behind};
 use crate::tables::{self, FANFARE};
 use crate::{Deps, app};
 
@@ -32,6 +32,9 @@ const POLL_ON_AWS: Duration = Duration::from_secs(1);
 /// How often a host's relay looks, locally, for what others have left behind. Looking as often as the
 /// sweeper does, all of them would find the events of functions at once, and publish each many times.
 const SWEEP_BESIDE: Duration = Duration::from_secs(5);
+
+/// How often what has expired is deleted: each time, all items are read.
+const EXPIRED_EVERY: Duration = Duration::from_secs(60);
 
 /// Where SNS, SQS and DynamoDB are.
 pub(super) enum Ground {
@@ -217,10 +220,9 @@ impl Ground {
         let Self::Local { local, .. } = self else {
             return;
         };
-        let pause = Duration::from_secs(20);
         local
             .dynamo()
-            .sweep_expired_until(pause, std::future::pending())
+            .sweep_expired_until(EXPIRED_EVERY, std::future::pending())
             .await;
     }
 }
@@ -268,7 +270,9 @@ fn settle_in(app: App) -> App {
 }
 
 fn local_relay(deps: &Deps, topology: &Topology, account: &Account, config: &SdkConfig) -> Relay {
-    deps.store
+    let relay = deps
+        .store
         .relay(Publisher::new(config, account, topology).deadline(Duration::from_secs(2)))
-        .backoff(Backoff::new(Duration::from_millis(100), Duration::from_secs(2)))
+        .backoff(Backoff::new(Duration::from_millis(100), Duration::from_secs(2)));
+    behind(relay, topology)
 }
