@@ -20,13 +20,8 @@ const LONGEST: Duration = Duration::from_secs(15 * 60);
 /// all behind it in its shard. See [`Relay::stream`] for what is published, and what is left alone.
 ///
 /// The mapping needs `ReportBatchItemFailures`; without it every record counts as done. It may have a
-/// filter for what is of the outbox, so that the function isn't invoked for anything else; what passes
-/// it all the same is ignored:
-///
-/// ```json
-/// { "eventName": ["INSERT", "MODIFY"], "dynamodb": { "Keys": { "sk": { "S": ["commit", "head"] } },
-///   "NewImage": { "shard": { "S": [{ "exists": true }] } } } }
-/// ```
+/// filter for what is of the outbox, [`STREAM_FILTER`](fanfare_store::STREAM_FILTER), so that the function isn't
+/// invoked for anything else; what passes it all the same is ignored.
 ///
 /// The answer is there before the deadline, which is compared with the relay's clock. Dropping the future
 /// stops at once, as a kill does.

@@ -199,7 +199,7 @@ impl Relay {
     }
 
     /// How long [`drain`](Self::drain) waits without anything being published; two minutes by default,
-    /// longer than the longest [`backoff`](Self::backoff).
+    /// longer than the longest [`backoff`](Self::backoff) and [`sweep_after`](Self::sweep_after) together.
     #[must_use]
     pub fn patience(self, patience: Duration) -> Self {
         self.set(|settings| settings.patience = patience)
