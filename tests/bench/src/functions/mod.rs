@@ -127,6 +127,8 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The one that `fanfare-local` has.
+const REGION: &str = "us-east-1";
 const POWERTOOLS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/powertools");
 
 async fn serve_local() -> anyhow::Result<String> {
@@ -142,8 +144,8 @@ fn environment(command: &mut Command, endpoint: &str) {
     command.env_clear().envs([
         ("PATH", "/usr/bin:/bin"),
         ("AWS_ENDPOINT_URL", endpoint),
-        ("AWS_REGION", "eu-central-1"),
-        ("AWS_DEFAULT_REGION", "eu-central-1"),
+        ("AWS_REGION", REGION),
+        ("AWS_DEFAULT_REGION", REGION),
         ("AWS_ACCESS_KEY_ID", "test"),
         ("AWS_SECRET_ACCESS_KEY", "test"),
         ("AWS_LAMBDA_FUNCTION_NAME", "bench"),
@@ -182,7 +184,7 @@ async fn measure(
             false => 0,
         };
         for batch in 0..=batches {
-            let (took, result) = api.invoke(asked, event::batch(*next)).await?;
+            let (took, result) = api.invoke(asked, event::batch(*next)?).await?;
             *next += 1;
             ensure!(
                 result == json!({ "batchItemFailures": [] }),

@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use super::REGION;
 use anyhow::{Context, bail};
 use axum::Router;
 use axum::body::Bytes;
@@ -119,7 +120,7 @@ async fn next(State(shared): State<Arc<Shared>>) -> Response {
         ("Lambda-Runtime-Deadline-Ms", deadline.as_millis().to_string()),
         (
             "Lambda-Runtime-Invoked-Function-Arn",
-            "arn:aws:lambda:eu-central-1:000000000000:function:bench".to_owned(),
+            format!("arn:aws:lambda:{REGION}:000000000000:function:bench"),
         ),
         (
             "Lambda-Runtime-Trace-Id",
