@@ -5,6 +5,18 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+/// The partitions but `aws`: how the names of their regions begin, and those of their hosts end. From the list
+/// that AWS's SDKs have (`partitions.json`, version 1.1, in aws-sdk-sqs 1.119).
+const PARTITIONS: [(&str, &str, &str); 7] = [
+    ("aws-cn", "cn-", "amazonaws.com.cn"),
+    ("aws-eusc", "eusc-", "amazonaws.eu"),
+    ("aws-iso", "us-iso-", "c2s.ic.gov"),
+    ("aws-iso-b", "us-isob-", "sc2s.sgov.gov"),
+    ("aws-iso-e", "eu-isoe-", "cloud.adc-e.uk"),
+    ("aws-iso-f", "us-isof-", "csp.hci.ic.gov"),
+    ("aws-us-gov", "us-gov-", "amazonaws.com"),
+];
+
 /// An AWS account in one region, from which the ARNs and URLs of an application's topics and queues
 /// follow. It is given, not asked for: from the configuration, or [read](Self::parse) from the ARN of
 /// anything that lies there. (Asking AWS for it, by STS `GetCallerIdentity`, belongs to deployment.)
@@ -92,6 +104,25 @@ impl Account {
         Ok(account)
     }
 
+    /// The account with this id in this region, in whichever partition that lies.
+    ///
+    /// ```
+    /// let account = fanfare::Account::in_region("cn-north-1", "123456789012")?;
+    /// assert_eq!(account.partition(), "aws-cn");
+    /// assert_eq!(fanfare::Account::in_region("eu-central-1", "123456789012")?.partition(), "aws");
+    /// # Ok::<(), fanfare::AccountError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// One of them has a form that AWS doesn't have.
+    pub fn in_region(region: impl Into<String>, id: impl Into<String>) -> Result<Self, AccountError> {
+        let region = region.into();
+        let known = PARTITIONS
+            .iter()
+            .find(|(_, regions, _)| region.starts_with(regions));
+        Self::new(known.map_or("aws", |(partition, ..)| partition), region, id)
+    }
+
     /// The same account, where topics and queues are as a deployment tells its processes, in JSON. What it doesn't
     /// name follows from its name as before.
     ///
@@ -164,11 +195,10 @@ impl Account {
         if let Some(url) = self.told.queues.get(name) {
             return url.clone();
         }
-        let suffix = match &*self.partition {
-            "aws-cn" => "amazonaws.com.cn",
-            "aws-eusc" => "amazonaws.eu",
-            _ => "amazonaws.com",
-        };
+        let known = PARTITIONS
+            .iter()
+            .find(|(partition, ..)| *partition == self.partition);
+        let suffix = known.map_or("amazonaws.com", |(.., suffix)| suffix);
         format!("https://sqs.{}.{suffix}/{}/{name}", self.region, self.id)
     }
 

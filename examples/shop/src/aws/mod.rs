@@ -160,12 +160,7 @@ pub(crate) fn told(config: &SdkConfig) -> anyhow::Result<Option<Account>> {
         return Ok(None);
     };
     let region = config.region().map_or("", |region| region.as_ref());
-    let partition = match region {
-        region if region.starts_with("cn-") => "aws-cn",
-        region if region.starts_with("us-gov-") => "aws-us-gov",
-        _ => "aws",
-    };
-    let account = Account::new(partition, region, &id).with_context(|| format!("{ACCOUNT}={id}"))?;
+    let account = Account::in_region(region, &id).with_context(|| format!("{ACCOUNT}={id}"))?;
     Ok(Some(match std::env::var(RESOURCES) {
         Ok(resources) => account.with_resources(&resources).context(RESOURCES)?,
         Err(_) => account,
