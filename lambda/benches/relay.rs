@@ -28,7 +28,7 @@ use fanfare::{BoxError, Clock, Event, Outgoing};
 use fanfare_lambda::outbox_stream;
 use fanfare_local::Dynamo;
 use fanfare_local::mapping::StreamMapping;
-use fanfare_store::{Relay, Store, create_table, table};
+use fanfare_store::{Relay, STREAM_FILTER, Store, create_table, table};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
@@ -191,7 +191,9 @@ impl World {
                 Ok(json!(answer))
             }
         };
-        let mapping = StreamMapping::new(&self.dynamo, TABLE).poll_every(POLL);
+        let mapping = StreamMapping::new(&self.dynamo, TABLE)
+            .filter(serde_json::from_str(STREAM_FILTER).unwrap())
+            .poll_every(POLL);
         mapping.run(invoke, produce).await.unwrap();
     }
 

@@ -29,8 +29,8 @@ pub(super) struct Reader<'a> {
     pub(super) stream: &'a Stream,
     pub(super) position: Option<Position>,
     pub(super) shards: Vec<mpsc::Sender<Shown>>,
-    /// How many pages were read.
-    pub(super) pages: u64,
+    /// Draws the order of records of different items, unless they are shown as they were written.
+    pub(super) random: Option<fastrand::Rng>,
 }
 
 /// A record as the function sees it.
@@ -85,15 +85,13 @@ impl Reader<'_> {
         let arn = arn(self.stream);
         let mut dealt = Vec::new();
         for (shard, (items, mut records)) in shards {
-            if let Some(seed) = mapping.settings.seed {
-                let random = fastrand::Rng::with_seed(seed_of(seed, shard, self.pages));
+            if let Some(random) = &mut self.random {
                 records = shuffle(records, order(&items, random));
             }
             let shown = records.into_iter().map(|record| Shown::new(record, &arn));
             let shown = shown.filter(|shown| self.filter.matches_json(&shown.json));
             dealt.extend(shown.map(|shown| (shard, shown)));
         }
-        self.pages += 1;
         Ok((dealt, read_all))
     }
 
@@ -130,10 +128,6 @@ fn item(record: &Record) -> u128 {
     serde_json::from_str::<Digest>(&keys).map_or(0, u128::from)
 }
 
-fn seed_of(seed: u64, shard: usize, page: u64) -> u64 {
-    u128::from(Digest::of((seed, shard, page))) as u64
-}
-
 /// The records in this order, with sequence numbers that grow as before.
 fn shuffle(records: Vec<Record>, order: Vec<usize>) -> Vec<Record> {
     let numbers: Vec<_> = records
@@ -153,7 +147,7 @@ fn shuffle(records: Vec<Record>, order: Vec<usize>) -> Vec<Record> {
 }
 
 /// An order in which each item's records keep theirs: which record comes where.
-fn order(items: &[u128], mut random: fastrand::Rng) -> Vec<usize> {
+fn order(items: &[u128], random: &mut fastrand::Rng) -> Vec<usize> {
     let mut places: Vec<usize> = (0..items.len()).collect();
     random.shuffle(&mut places);
     // What lies where an item's records have come to lie, is its records in their order.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::reader::Shown;
 use super::stream::StreamMapping;
@@ -65,7 +65,8 @@ impl<'a> Shard<'a> {
     /// Waits until a batch is full or its window over. Says whether to go on.
     async fn gather(&mut self) -> bool {
         let settings = self.mapping.settings;
-        let mut begun = None;
+        // When the window ends that the first record opens.
+        let mut over = None;
         loop {
             if self.is_stopped() {
                 return false;
@@ -79,17 +80,15 @@ impl<'a> Shard<'a> {
                 return true;
             }
             if !self.waiting.is_empty() {
-                let begun = *begun.get_or_insert_with(Instant::now);
-                let left = settings.window.saturating_sub(begun.elapsed());
-                if left.is_zero() {
+                let now = Instant::now();
+                if *over.get_or_insert(now + settings.window) <= now {
                     return true;
                 }
-                self.pause(left.min(settings.poll)).await;
-                continue;
             }
             tokio::select! {
                 biased;
                 _ = self.stopped.wait_for(|stopped| *stopped) => {}
+                () = until(over) => {}
                 shown = self.shown.recv() => match shown {
                     Some(shown) => self.waiting.push_back(shown),
                     // The reader has failed, and says why.
@@ -219,5 +218,13 @@ impl<'a> Shard<'a> {
             _ = self.stopped.wait_for(|stopped| *stopped) => {}
             () = sleep(pause) => {}
         }
+    }
+}
+
+/// Resolves at this time, if there is one.
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => std::future::pending().await,
     }
 }

@@ -151,7 +151,7 @@ impl StreamMapping {
         self.set(|settings| settings.timeout = timeout)
     }
 
-    /// The pause before a shard in which nothing new was found is read again: 50 ms by default (Lambda
+    /// The pause before a stream in which nothing new was found is read again: 50 ms by default (Lambda
     /// takes some 250 ms).
     pub fn poll_every(self, pause: Duration) -> Self {
         self.set(|settings| settings.poll = pause)
@@ -262,7 +262,7 @@ impl StreamMapping {
             stream: &stream,
             position,
             shards: senders,
-            pages: 0,
+            random: self.settings.seed.map(fastrand::Rng::with_seed),
         };
         tokio::select! {
             biased;

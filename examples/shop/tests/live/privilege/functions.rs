@@ -9,6 +9,7 @@ use fanfare::dead_letter_name;
 use fanfare::memory::Entry;
 use fanfare_local::Recorded;
 use fanfare_local::mapping::{QueueMapping, StreamMapping};
+use fanfare_store::STREAM_FILTER;
 use shop::checkout::{self, Checkout};
 use shop::email::Post;
 use shop::events::RefundPayment;
@@ -33,6 +34,7 @@ pub(super) async fn run() -> anyhow::Result<BTreeMap<String, BTreeSet<Recorded>>
         .timeout(INVOCATION)
         .run(|event| payment.invoke(event), std::future::pending());
     let behind_stream = StreamMapping::new(local.dynamo(), FANFARE)
+        .filter(serde_json::from_str(STREAM_FILTER)?)
         .timeout(INVOCATION)
         .run(|event| relay.invoke(event), std::future::pending());
     tokio::select! {
