@@ -129,8 +129,52 @@ impl std::str::FromStr for Functions {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+    use std::time::UNIX_EPOCH;
+
+    use fanfare::Clock;
+    use fanfare::fault::{FaultPlan, Life};
+    use fanfare::memory::{Broker, MemoryPublisher, set_up};
+    use fanfare_local::Dynamo;
+    use fanfare_store::Store;
+    use tokio::time::Instant;
+
     use super::*;
     use crate::dev::describe;
+    use crate::events::OrderPlaced;
+    use crate::tables::{self, FANFARE};
+
+    /// How long what was committed waits for a process's sweep, where these are functions.
+    async fn left(names: &[&str]) -> Duration {
+        let functions = Functions::of(names.iter().copied()).unwrap();
+        let app = functions.set_up(describe().unwrap(), Duration::from_secs(20));
+        let topology = app.topology().unwrap();
+        let clock = Clock::tokio(UNIX_EPOCH + Duration::from_secs(1_800_000_000));
+        let broker = Broker::new(clock.clone(), FaultPlan::none());
+        set_up(&broker, &topology).unwrap();
+        let dynamo = Dynamo::memory(clock.clone()).unwrap().client(&Life::default());
+        fanfare_store::create_table(&dynamo, &tables::store())
+            .await
+            .unwrap();
+        let store = Store::new(dynamo, FANFARE).clock(clock).shards(1);
+        let order = crate::Order::from_texts(["a-1", "7", "1997-01-01", "2", "2933"]).unwrap();
+        let transaction = store.outbox(crate::checkout::NAME).transaction();
+        transaction.emit(&OrderPlaced { order }).commit().await.unwrap();
+        let start = Instant::now();
+        let relay = store.relay(MemoryPublisher::new(broker, topology.app.clone()));
+        behind(relay, &topology).drain().await.unwrap();
+        start.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn sweeps_leave_the_relays_function_its_time_and_only_that_one() {
+        let behind_function = left(&[RELAY]).await;
+        assert!(
+            (LEAD..LEAD + Duration::from_secs(5)).contains(&behind_function),
+            "{behind_function:?}"
+        );
+        let beside_workers = left(&["payment"]).await;
+        assert!(beside_workers < Duration::from_secs(5), "{beside_workers:?}");
+    }
 
     #[test]
     fn every_consumer_can_be_a_function() {
