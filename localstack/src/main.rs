@@ -22,7 +22,7 @@ differs besides is told in the documentation of fanfare-local.";
 
 /// SNS, SQS and DynamoDB on one port of this machine, for tests and development in any language.
 ///
-/// Point clients at it with AWS_ENDPOINT_URL=http://127.0.0.1:4566, and any credentials.
+/// Point clients at it with AWS_ENDPOINT_URL=http://127.0.0.1:4566, AWS_REGION=us-east-1 and any credentials.
 #[derive(Parser)]
 #[command(version, after_help = NOT_AWS)]
 struct Arguments {

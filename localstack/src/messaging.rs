@@ -14,6 +14,14 @@ pub(crate) const ACCOUNT: &str = "000000000000";
 /// The region in every ARN.
 pub(crate) const REGION: &str = "us-east-1";
 
+/// Why a call for another region is refused: AWS's words, and how to mend it.
+pub(crate) fn elsewhere(region: &str) -> String {
+    format!(
+        "Credential should be scoped to a valid region, not '{region}'. This is fanfare-local, whose only region is \
+         {REGION}: set AWS_REGION={REGION}"
+    )
+}
+
 /// Queues and topics, and what their APIs know of them beside the broker.
 #[derive(Debug)]
 pub(crate) struct Messaging {

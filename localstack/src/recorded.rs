@@ -49,7 +49,7 @@ impl Recorder {
 
     /// Notes a call of this service and operation.
     pub(crate) fn note(&self, service: &str, operation: &str, request: Request<'_>) {
-        let by = request.access_key.unwrap_or_default();
+        let by = request.credential.map_or("", |credential| credential.access_key);
         for (operation, resource) in permissions(service, operation, request.body) {
             lock(&self.0).insert(Recorded {
                 by: by.to_owned(),

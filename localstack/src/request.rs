@@ -11,8 +11,8 @@ pub(crate) struct Request<'a> {
     pub(crate) target: Option<&'a str>,
     /// The path of a request that reads, as only Lambda's API has them.
     pub(crate) read: Option<&'a str>,
-    /// Whose access key it is signed with.
-    pub(crate) access_key: Option<&'a str>,
+    /// Who signed it, and for where.
+    pub(crate) credential: Option<Credential<'a>>,
     /// The header `x-amzn-trace-id`.
     pub(crate) trace_header: Option<&'a str>,
     pub(crate) body: &'a [u8],
@@ -28,7 +28,10 @@ impl<'a> Request<'a> {
         Self {
             host,
             read: path.filter(|_| request.method() == "GET"),
-            access_key: request.headers().get("authorization").and_then(access_key),
+            credential: request
+                .headers()
+                .get("authorization")
+                .and_then(Credential::of_signature),
             target: request.headers().get("x-amz-target"),
             trace_header: request.headers().get("x-amzn-trace-id"),
             body: request.body().bytes().unwrap_or_default(),
@@ -36,8 +39,21 @@ impl<'a> Request<'a> {
     }
 }
 
-/// The access key of a signature: `AWS4-HMAC-SHA256 Credential=AKIAEXAMPLE/20261121/...`.
-pub(crate) fn access_key(authorization: &str) -> Option<&str> {
-    let (_, credential) = authorization.split_once("Credential=")?;
-    credential.split('/').next()
+/// What a request is signed with. The signature itself isn't looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Credential<'a> {
+    pub(crate) access_key: &'a str,
+    pub(crate) region: &'a str,
+}
+
+impl<'a> Credential<'a> {
+    /// Of a header such as `AWS4-HMAC-SHA256 Credential=AKIAEXAMPLE/20261121/us-east-1/sqs/aws4_request, ...`.
+    pub(crate) fn of_signature(authorization: &'a str) -> Option<Self> {
+        let (_, credential) = authorization.split_once("Credential=")?;
+        let mut parts = credential.split('/');
+        Some(Self {
+            access_key: parts.next()?,
+            region: parts.nth(1)?,
+        })
+    }
 }

@@ -23,7 +23,7 @@ use crate::Local;
 use crate::answer::Answer;
 use crate::lambda::List;
 use crate::query::request_id;
-use crate::request::{Request, access_key};
+use crate::request::{Credential, Request};
 
 /// The largest body: what DynamoDB takes at most, and more than 1 MiB of text can grow to.
 const BODY: usize = 16 * 1024 * 1024;
@@ -160,7 +160,7 @@ async fn respond(
         host: header(&parts.headers, HOST.as_str()).unwrap_or(own_host),
         target: header(&parts.headers, "x-amz-target"),
         read,
-        access_key: header(&parts.headers, AUTHORIZATION.as_str()).and_then(access_key),
+        credential: header(&parts.headers, AUTHORIZATION.as_str()).and_then(Credential::of_signature),
         trace_header: header(&parts.headers, "x-amzn-trace-id"),
         body: &body,
     };

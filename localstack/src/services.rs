@@ -9,10 +9,10 @@ use crate::digest::Digest;
 use crate::dynamo::{self, Twist};
 use crate::faults::Faults;
 use crate::lambda::List;
-use crate::messaging::Messaging;
+use crate::messaging::{Messaging, REGION};
 use crate::query::Form;
 use crate::recorded::Recorder;
-use crate::request::Request;
+use crate::request::{Credential, Request};
 use crate::{lambda, sns, sqs, sts};
 
 /// The services behind one connector.
@@ -45,7 +45,7 @@ impl Services {
         possible: &[Fault],
         life: &Life,
     ) -> Option<Answer> {
-        let call = match self.find(request) {
+        let call = match self.find(request).and_then(|call| call.here(request.credential)) {
             Ok(call) => call,
             Err(answer) => return Some(answer),
         };
@@ -107,6 +107,17 @@ impl Services {
 }
 
 impl Call<'_> {
+    /// The same, unless it is signed for another region: there it would be about other queues and topics.
+    /// Tables are the same ones for all regions.
+    fn here(self, credential: Option<Credential<'_>>) -> Result<Self, Answer> {
+        match (&self, credential) {
+            (Self::Dynamo(..), _) | (_, None) => Ok(self),
+            (_, Some(Credential { region: REGION, .. })) => Ok(self),
+            (Self::Sqs(..) | Self::Lambda(..), Some(elsewhere)) => Err(sqs::elsewhere(elsewhere.region)),
+            (Self::Sns(..) | Self::Sts(_), Some(elsewhere)) => Err(sns::elsewhere(elsewhere.region)),
+        }
+    }
+
     /// Its name in traces, such as `sqs.ReceiveMessage`.
     fn name(&self) -> String {
         let (service, operation) = self.parts();

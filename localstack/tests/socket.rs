@@ -100,6 +100,53 @@ async fn one_connection_serves_call_after_call() {
     assert!(answer.contains("content-type: text/xml"), "{answer}");
 }
 
+/// Its names would be another region's: what one call makes, the next one would not find.
+#[tokio::test]
+async fn a_call_for_another_region_is_refused_and_told_which_one_is_there() {
+    let server = server(Local::new().unwrap()).await;
+    let call = |region: &str, service: &str, more: &str, body: &str| {
+        let length = body.len();
+        format!(
+            "POST / HTTP/1.1\r\nhost: h\r\nauthorization: AWS4-HMAC-SHA256 Credential=test/20261121/{region}/\
+             {service}/aws4_request, SignedHeaders=host, Signature=0\r\n{more}content-length: {length}\r\n\r\n{body}"
+        )
+    };
+    let target = |operation: &str| format!("x-amz-target: {operation}\r\n");
+    let mut stream = TcpStream::connect(&server.address).await.unwrap();
+    for (service, more, body, end) in [
+        ("sqs", target("AmazonSQS.ListQueues"), "{}", "}"),
+        (
+            "sns",
+            String::new(),
+            "Action=ListTopics&Version=2010-03-31",
+            "Response>",
+        ),
+        (
+            "sts",
+            String::new(),
+            "Action=GetCallerIdentity&Version=2011-06-15",
+            "Response>",
+        ),
+    ] {
+        let answer = exchange(&mut stream, &call("eu-central-1", service, &more, body), end).await;
+        assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
+        for part in ["Signature", "eu-central-1", "set AWS_REGION=us-east-1"] {
+            assert!(answer.contains(part), "{part} in {answer}");
+        }
+        let answer = exchange(&mut stream, &call("us-east-1", service, &more, body), end).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+    // Beside a LocalStack, which has every region, the tables are here.
+    let tables = call(
+        "eu-central-1",
+        "dynamodb",
+        &target("DynamoDB_20120810.ListTables"),
+        "{}",
+    );
+    let answer = exchange(&mut stream, &tables, "}").await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
 #[tokio::test]
 async fn what_is_no_call_is_refused() {
     let server = server(Local::new().unwrap()).await;

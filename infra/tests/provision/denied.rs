@@ -162,6 +162,15 @@ async fn without_a_region_it_is_asked_for() {
 }
 
 #[tokio::test]
+async fn the_local_aws_of_another_region_is_told_at_the_first_call() {
+    let config = Local::new().unwrap().sdk_config().into_builder();
+    let config = config.region(Region::from_static("eu-central-1")).build();
+    let error = caller(&config).await.unwrap_err();
+    assert!(matches!(error, InfraError::Failed { .. }), "{error:?}");
+    assert!(error.to_string().contains("set AWS_REGION=us-east-1"), "{error}");
+}
+
+#[tokio::test]
 async fn without_credentials_the_reason_is_told() {
     let config = SdkConfig::builder()
         .region(Region::from_static("eu-central-1"))

@@ -19,7 +19,7 @@ impl Error {
     pub(super) fn new(code: &'static str, message: impl Into<String>) -> Self {
         let status = match code {
             "NotFound" | "ResourceNotFound" => StatusCode::NOT_FOUND,
-            "FilterPolicyLimitExceeded" => StatusCode::FORBIDDEN,
+            "FilterPolicyLimitExceeded" | "SignatureDoesNotMatch" => StatusCode::FORBIDDEN,
             INTERNAL => StatusCode::INTERNAL_SERVER_ERROR,
             _ => StatusCode::BAD_REQUEST,
         };

@@ -8,7 +8,7 @@ mod topics;
 
 use self::error::Error;
 use crate::answer::Answer;
-use crate::messaging::{ACCOUNT, REGION, name_in_arn};
+use crate::messaging::{self, ACCOUNT, REGION, name_in_arn};
 
 pub(crate) use self::operation::Operation;
 pub(crate) use self::topics::Extra;
@@ -18,6 +18,11 @@ const NAMESPACE: &str = "http://sns.amazonaws.com/doc/2010-03-31/";
 /// SNS's refusal of one call too many.
 pub(crate) fn throttled() -> Answer {
     Error::new("Throttling", "Rate exceeded").into()
+}
+
+/// SNS's refusal of a call that is signed for another region.
+pub(crate) fn elsewhere(region: &str) -> Answer {
+    Error::new("SignatureDoesNotMatch", messaging::elsewhere(region)).into()
 }
 
 /// A topic's ARN.

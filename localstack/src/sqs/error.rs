@@ -47,6 +47,7 @@ codes! {
     InvalidAttributeName "com.amazonaws.sqs#InvalidAttributeName" "InvalidAttributeName",
     InvalidAttributeValue "com.amazonaws.sqs#InvalidAttributeValue" "InvalidAttributeValue",
     InvalidBatchEntryId "com.amazonaws.sqs#InvalidBatchEntryId" "AWS.SimpleQueueService.InvalidBatchEntryId",
+    InvalidSignature "com.amazon.coral.service#InvalidSignatureException" "SignatureDoesNotMatch",
     InvalidMessageContents "com.amazonaws.sqs#InvalidMessageContents" "InvalidMessageContents",
     InvalidParameterValue "com.amazon.coral.service#InvalidParameterValueException" "InvalidParameterValue",
     MessageNotInflight "com.amazonaws.sqs#MessageNotInflight" "AWS.SimpleQueueService.MessageNotInflight",

@@ -16,7 +16,7 @@ use fanfare::fault::FaultPlan;
 
 use self::error::{Code, Error};
 use crate::answer::Answer;
-use crate::messaging::{ACCOUNT, REGION};
+use crate::messaging::{self, ACCOUNT, REGION};
 use crate::request::Request;
 
 pub(crate) use self::attributes::Extra;
@@ -33,6 +33,11 @@ pub(crate) fn throttled(plan: &FaultPlan) -> Answer {
         _ => Code::Throttling,
     };
     Error::new(code, "Rate exceeded").into()
+}
+
+/// SQS's refusal of a call that is signed for another region.
+pub(crate) fn elsewhere(region: &str) -> Answer {
+    Error::new(Code::InvalidSignature, messaging::elsewhere(region)).into()
 }
 
 /// A queue's ARN.
