@@ -56,10 +56,7 @@ struct Measured {
 
 pub async fn run(options: Options) -> anyhow::Result<()> {
     let endpoint = serve_local().await?;
-    let bootstrap = options
-        .bootstrap
-        .canonicalize()
-        .context("there is no such bootstrap")?;
+    let bootstrap = found(&options.bootstrap)?;
     let mut provision = Command::new(&bootstrap);
     environment(&mut provision, &endpoint);
     provision
@@ -77,12 +74,13 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         program: own.with_file_name("minimal-function"),
         arguments: Vec::new(),
     }];
-    let shops = std::iter::once(&bootstrap).chain(&options.other);
-    subjects.extend(shops.map(|program| Subject {
-        name: format!("shop ({})", program.display()),
-        program: program.clone(),
-        arguments: Vec::new(),
-    }));
+    for shop in std::iter::once(&options.bootstrap).chain(&options.other) {
+        subjects.push(Subject {
+            name: format!("shop ({})", shop.display()),
+            program: found(shop)?,
+            arguments: Vec::new(),
+        });
+    }
     if let Some(python) = &options.python {
         let mut create = Command::new(python);
         environment(&mut create, &endpoint);
@@ -98,14 +96,8 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         });
     }
     println!(
-        "{:>10} {:>10} {:>10} {:>10} {:>12} {:>10}  {}",
-        "start ms",
-        "MB then",
-        "first ms",
-        "warm ms",
-        "us a record",
-        "MB at end",
-        "(medians; resident: the peak)"
+        "{:>10} {:>10} {:>10} {:>10} {:>12} {:>10}  (medians; resident: the peak)",
+        "start ms", "MB then", "first ms", "warm ms", "us a record", "MB at end",
     );
     let mut api = RuntimeApi::start().await?;
     let mut next = 0;
@@ -130,6 +122,12 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
 /// The one that `fanfare-local` has.
 const REGION: &str = "us-east-1";
 const POWERTOOLS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/powertools");
+
+/// Where a program is, from whichever folder it will be started.
+fn found(program: &Path) -> anyhow::Result<PathBuf> {
+    let path = program.canonicalize();
+    path.with_context(|| format!("there is no {}", program.display()))
+}
 
 async fn serve_local() -> anyhow::Result<String> {
     let local = Local::new()?;
