@@ -4,7 +4,6 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::REGION;
 use anyhow::{Context, bail};
 use axum::Router;
 use axum::body::Bytes;
@@ -16,6 +15,8 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::timeout;
+
+use super::REGION;
 
 /// How long to wait for a function.
 const PATIENCE: Duration = Duration::from_secs(60);
