@@ -4,6 +4,7 @@ use http::StatusCode;
 use serde_json::json;
 
 use crate::answer::Answer;
+use crate::messaging;
 
 /// A list of Lambda's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +46,19 @@ pub(crate) fn throttled() -> Answer {
     let answer = Answer::error("TooManyRequestsException", "Rate exceeded", &reason);
     Answer {
         status: StatusCode::TOO_MANY_REQUESTS,
+        ..answer
+    }
+}
+
+/// Lambda's refusal of a call that is signed for another region.
+pub(crate) fn elsewhere(region: &str) -> Answer {
+    let answer = Answer::error(
+        "InvalidSignatureException",
+        &messaging::elsewhere(region),
+        &json!({}),
+    );
+    Answer {
+        status: StatusCode::FORBIDDEN,
         ..answer
     }
 }

@@ -113,8 +113,9 @@ impl Call<'_> {
         match (&self, credential) {
             (Self::Dynamo(..), _) | (_, None) => Ok(self),
             (_, Some(Credential { region: REGION, .. })) => Ok(self),
-            (Self::Sqs(..) | Self::Lambda(..), Some(elsewhere)) => Err(sqs::elsewhere(elsewhere.region)),
+            (Self::Sqs(..), Some(elsewhere)) => Err(sqs::elsewhere(elsewhere.region)),
             (Self::Sns(..) | Self::Sts(_), Some(elsewhere)) => Err(sns::elsewhere(elsewhere.region)),
+            (Self::Lambda(..), Some(elsewhere)) => Err(lambda::elsewhere(elsewhere.region)),
         }
     }
 

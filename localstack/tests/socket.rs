@@ -136,6 +136,17 @@ async fn a_call_for_another_region_is_refused_and_told_which_one_is_there() {
         let answer = exchange(&mut stream, &call("us-east-1", service, &more, body), end).await;
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     }
+    let list = |region: &str| {
+        format!(
+            "GET /2015-03-31/functions/ HTTP/1.1\r\nhost: h\r\nauthorization: AWS4-HMAC-SHA256 \
+             Credential=test/20261121/{region}/lambda/aws4_request, SignedHeaders=host, Signature=0\r\n\r\n"
+        )
+    };
+    let answer = exchange(&mut stream, &list("eu-central-1"), "}").await;
+    assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
+    assert!(answer.contains("set AWS_REGION=us-east-1"), "{answer}");
+    let answer = exchange(&mut stream, &list("us-east-1"), "}").await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     // Beside a LocalStack, which has every region, the tables are here.
     let tables = call(
         "eu-central-1",
